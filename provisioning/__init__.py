@@ -1,0 +1,1 @@
+"""Takes bare Linux hosts to a vLLM API that systemd keeps alive."""

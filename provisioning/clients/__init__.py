@@ -1,0 +1,1 @@
+"""What talks to a service, and the demo model that answers."""

@@ -1,0 +1,148 @@
+"""The tasks that take hosts to their desired state, or say how far they are from it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from invoke.context import Context
+
+from provisioning import converge as engine
+from provisioning import fleet, inventory, steps
+from provisioning.converge import Outcome
+from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
+from provisioning.inventory import HostEntry
+from provisioning.report import Report
+from provisioning.resources.api_key import given_api_key
+from provisioning.with_model import with_model
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def load(path: str, hosts: str, overrides: Mapping[str, Any] | None = None) -> list[HostEntry]:
+    """Load and check the inventory, and choose hosts. Raises `ConfigurationError` before any connection is made."""
+    file = (
+        Path(path)
+        if path
+        else next((p for p in (Path("inventory.yaml"), PROJECT / "inventory.yaml") if p.exists()), None)
+    )
+    entries = inventory.load(file or Path("inventory.yaml"), overrides).select(hosts or None)
+    for service in (service for entry in entries for service in entry.settings.resolved_services().values()):
+        if service.api_key not in ("none", "generate"):
+            given_api_key(service)
+    return entries
+
+
+def converge(ctx: Context, path: str, hosts: str, steps_of: str, *, verbose: bool = False, **options: str) -> ExitCode:
+    """Take hosts through the named steps; with Invoke's --dry, say what would change."""
+    return _converge(ctx, _entries(path, hosts, **options), steps_of, verbose=verbose)[1]
+
+
+def up(ctx: Context, path: str, hosts: str, *, verbose: bool = False, **options: str) -> ExitCode:
+    """Converge all steps, and let each changed service answer a question."""
+    entries = _entries(path, hosts, **options)
+    outcomes, code = _converge(ctx, entries, "SERVE", verbose=verbose)
+    if not ctx.config.run.dry:
+        from provisioning.operations import introduce
+
+        introduce(entries, outcomes)
+    return code
+
+
+def plan(path: str, hosts: str, *, as_json: bool = False, detailed_exitcode: bool = False, **options: str) -> ExitCode:
+    """Say what differs on each host; with `detailed_exitcode` every error ends with 1, as Terraform's do."""
+    try:
+        return _plan_all(path, hosts, as_json=as_json, detailed_exitcode=detailed_exitcode, **options)
+    except ProvisioningError as error:
+        if not detailed_exitcode:
+            raise
+        Report(stderr=True).error(error)
+        return ExitCode.FAILED
+
+
+def _plan_all(path: str, hosts: str, *, as_json: bool, detailed_exitcode: bool, **options: str) -> ExitCode:
+    outcomes = fleet.outcomes(_entries(path, hosts, **options), partial(_plan, steps=steps.SERVE))
+    show(outcomes, as_json=as_json)
+    code = fleet.exit_code(outcomes)
+    if detailed_exitcode:
+        changes = any(outcome.status == "changed" for outcome in outcomes)
+        return ExitCode.FAILED if code else ExitCode.CHANGES if changes else ExitCode.OK
+    return code
+
+
+def _plan(host: Any, entry: HostEntry, outcome: Outcome, *, steps: Sequence[str]) -> Outcome:
+    return engine.plan(host, entry, steps, outcome)
+
+
+def _converge(
+    ctx: Context, entries: Sequence[HostEntry], steps_of: str, *, verbose: bool
+) -> tuple[list[Outcome], ExitCode]:
+    chosen = getattr(steps, steps_of)
+    if ctx.config.run.dry:
+        outcomes = fleet.outcomes(entries, partial(_plan, steps=chosen))
+        show(outcomes, as_json=False)
+        return outcomes, fleet.exit_code(outcomes)
+    report = Report(verbosity=int(verbose))
+    work = partial(_apply, steps=chosen, report=report, run_id=secrets.token_hex(4))
+    with report.running():
+        outcomes = fleet.outcomes(entries, work)
+    report.summary(outcomes, planned=False)
+    return outcomes, fleet.exit_code(outcomes)
+
+
+def _apply(
+    host: Any, entry: HostEntry, outcome: Outcome, *, steps: Sequence[str], report: Report, run_id: str
+) -> Outcome:
+    return engine.apply(host, entry, steps, outcome, report=report, run_id=run_id)
+
+
+def show(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
+    """Print what was found on each host."""
+    if as_json:
+        print(json.dumps({"hosts": {each.host: as_object(each) for each in outcomes}}, ensure_ascii=False, indent=2))
+        return
+    report = Report()
+    for outcome in outcomes:
+        report.plan(outcome)
+    report.summary(list(outcomes), planned=True)
+
+
+def as_object(outcome: Outcome) -> dict[str, Any]:
+    """Give a host's outcome as --json shows it."""
+    changes = [{"step": each.step, "resource": each.resource, "diff": each.diff} for each in outcome.changes]
+    return {"status": outcome.status, "changes": changes, "error": str(outcome.error) if outcome.error else None}
+
+
+def _entries(
+    path: str, hosts: str, *, model: str = "", service: str = "", device: str = "", method: str = ""
+) -> list[HostEntry]:
+    build = {key: value for key, value in (("device", device), ("method", method)) if value}
+    entries = load(path, hosts, {"build": build} if build else None)
+    if service and not model:
+        raise ConfigurationError("--service goes with --model", remedy="It names the service whose model is replaced.")
+    return [with_model(entry, model, service) for entry in entries] if model else entries
+
+
+def doctor(path: str, hosts: str) -> ExitCode:
+    """Show a table of findings for each host; fails when one of them is an error."""
+    from provisioning import doctor as checks
+
+    entries = load(path, hosts)
+    results = fleet.on_each(entries, checks.examine)
+    return checks.show(entries, results)
+
+
+def schema(output: str) -> ExitCode:
+    """Write the JSON Schema."""
+    from provisioning.schema import json_schema
+
+    text = json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n"
+    if output:
+        Path(output).write_text(text)
+    else:
+        print(text, end="")
+    return ExitCode.OK

@@ -1,0 +1,138 @@
+"""Look, diff, apply, verify: takes one host to its desired state. `fleet.py` does many hosts side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from provisioning import facts, made, probe
+from provisioning.errors import NotConvergedError, ProvisioningError
+from provisioning.host import Host
+from provisioning.inventory import HostEntry
+from provisioning.lock import Lock, locked
+from provisioning.report import Report
+from provisioning.resources import Difference, Resource
+from provisioning.retry import connecting
+from provisioning.site import Site
+from provisioning.steps import STEPS
+
+BROKEN_CONNECTIONS = 5
+"""Attempts at one host when its connection breaks in the middle."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between a host and its settings."""
+
+    step: str
+    resource: str
+    diff: str
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A resource, and what was found."""
+
+    step: str
+    resource: Resource
+    actual: str
+    difference: Difference | None
+
+
+@dataclass
+class Outcome:
+    """How it went on one host."""
+
+    host: str
+    status: str = "ok"
+    """`ok`, `changed`, `failed` or `unreachable`."""
+    changes: list[Change] = field(default_factory=list)
+    error: ProvisioningError | None = None
+    site: Site | None = None
+
+
+def survey(host: Host, entry: HostEntry) -> Site:
+    """Gather the facts and derive what follows from them: one round trip, two on a host with a choice to make."""
+    settings = entry.settings
+    found = facts.gather(host, account=settings.account, conda_path=settings.miniconda.path)
+    site = Site(entry.name, settings, found)
+    if site.must_look_for_downloads:
+        site = replace(site, facts=facts.look_for_downloads(host, found, site.miniconda_urls))
+    site.require_compatible()
+    return site
+
+
+def look(host: Host, site: Site, steps: Sequence[str]) -> list[Looked]:
+    """Probe all resources of the steps and compare: one round trip."""
+    resources = [(step, resource) for step in steps for resource in STEPS[step](site)]
+    answers = probe.ask(host, [resource.probe() for _, resource in resources])
+    looked = []
+    for (step, resource), answer in zip(resources, answers, strict=True):
+        actual = answer.require(host.name, resource.name)
+        looked.append(Looked(step, resource, actual, resource.diff(actual)))
+    return looked
+
+
+def differences(looked: Sequence[Looked]) -> list[Change]:
+    """Give the changes that would be made."""
+    return [Change(each.step, each.resource.name, each.difference.text) for each in looked if each.difference]
+
+
+def plan(host: Host, entry: HostEntry, steps: Sequence[str], outcome: Outcome) -> Outcome:
+    """Say what differs; change nothing."""
+    outcome.site = survey(host, entry)
+    outcome.changes = differences(look(host, outcome.site, steps))
+    outcome.status = "changed" if outcome.changes else "ok"
+    return outcome
+
+
+def apply(
+    host: Host, entry: HostEntry, steps: Sequence[str], outcome: Outcome, *, report: Report, run_id: str
+) -> Outcome:
+    """Take the host to its desired state. A connection that breaks is made again, and the work goes on."""
+    if not plan(host, entry, steps, outcome).changes:
+        return outcome
+    outcome.changes = []
+    policy = connecting(
+        BROKEN_CONNECTIONS, on_retry=lambda _: report.tell(host.name, "connection lost; connecting again")
+    )
+    policy(_apply_locked, host, entry, steps, report, run_id, outcome)
+    outcome.status = "changed" if outcome.changes else "ok"
+    return outcome
+
+
+def _apply_locked(
+    host: Host, entry: HostEntry, steps: Sequence[str], report: Report, run_id: str, outcome: Outcome
+) -> None:
+    with locked(host, run_id) as lock:
+        remaining = list(steps)
+        # What one step changes may decide what the next wants, so facts and states are read again after each.
+        while remaining:
+            outcome.site = survey(host, entry)
+            differing = [each for each in look(host, outcome.site, remaining) if each.difference]
+            if not differing:
+                return
+            step = differing[0].step
+            _apply_step(host, [each for each in differing if each.step == step], report, outcome, lock)
+            remaining = remaining[remaining.index(step) + 1 :]
+
+
+def _apply_step(host: Host, differing: Sequence[Looked], report: Report, outcome: Outcome, lock: Lock) -> None:
+    made.write(host, [(each.resource, each.actual) for each in differing])
+    for each in differing:
+        assert each.difference is not None
+        with report.change(host.name, each.step, each.resource.name, each.difference.text):
+            each.resource.apply(host, each.actual, lambda line: report.tell(host.name, line))
+        outcome.changes.append(Change(each.step, each.resource.name, each.difference.text))
+        lock.require()
+    _verify(host, [each.resource for each in differing])
+
+
+def _verify(host: Host, resources: Sequence[Resource]) -> None:
+    """Probe again: a resource that still differs has failed, whatever the exit code said."""
+    answers = probe.ask(host, [resource.probe() for resource in resources])
+    for resource, answer in zip(resources, answers, strict=True):
+        if difference := resource.diff(answer.require(host.name, resource.name)):
+            raise NotConvergedError(
+                f"{host.name}: {resource.name} was changed without complaint and still differs", cause=difference.text
+            )

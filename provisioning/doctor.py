@@ -1,0 +1,209 @@
+"""`doctor`: looks for what would go wrong, before anything is changed. Findings come with what to do about them."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from provisioning import pip_conf, probe
+from provisioning.converge import survey
+from provisioning.errors import ExitCode, ProvisioningError
+from provisioning.facts import ANSWERS, is_reached, reason
+from provisioning.host import NO_SUDO, Host, quote
+from provisioning.inventory import HostEntry
+from provisioning.report import Report, console
+from provisioning.site import Site
+from provisioning.steps.vllm import requirements
+
+GIB = 1 << 30
+DISK_FOR_VLLM = 6 * GIB
+"""vLLM and torch for CPUs take 3.4 GB, and as much again while they are unpacked."""
+MEMORY_FOR_VLLM = 4 * GIB
+CLOCK_SKEW = 300
+"""Seconds by which a clock may be wrong before certificates and signatures are refused."""
+
+OK, WARNING, ERROR = "ok", "warning", "error"
+STYLES = {OK: "green", WARNING: "yellow", ERROR: "bold red"}
+
+
+# Where pip looks: as told, or as the host is configured.
+_PACKAGE_INDEX = """
+files="/etc/pip.conf $HOME/.pip/pip.conf $HOME/.config/pip/pip.conf"
+configured=$(cat $files 2>/dev/null | sed -n 's/^ *index-url *= *//p' | tail -n 1)
+url={told}; url=${{url:-${{PIP_INDEX_URL:-${{configured:-https://pypi.org/simple/}}}}}}
+printf '%s %s' "$url" "$(answers "$url")"
+"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the table."""
+
+    level: str
+    topic: str
+    text: str
+    remedy: str = ""
+
+
+def examine(host: Host, entry: HostEntry) -> list[Finding]:
+    """Look at a host: two round trips, nothing changed."""
+    site = survey(host, entry)
+    return findings(site, [each.output for each in probe.ask(host, probes(site), as_root=False)])
+
+
+def probes(site: Site) -> list[str]:
+    """Give read-only shell for what the facts do not hold."""
+    return [
+        f"df -P -B1 {quote(site.home)} 2>/dev/null || df -P -B1 /var/lib",
+        "date +%s",
+        "dpkg --audit 2>&1 | head -n 5; command -v apt-get >/dev/null || echo no-apt",
+        ANSWERS + _PACKAGE_INDEX.format(told=quote(pip_conf.options(site.settings.pip).get("index-url", ""))),
+        *(f"{ANSWERS}answers {quote(url)}" for url in _urls(site)),
+    ]
+
+
+def findings(site: Site, answers: Sequence[str]) -> list[Finding]:
+    """Judge the facts, and what `probes` printed. Pure but for this machine's clock."""
+    disk, clock, packages, index, *reached = answers
+    return [
+        *_machine(site),
+        *_python(site),
+        *_rights(site),
+        _disk(disk),
+        _clock(clock),
+        _packages(site, packages),
+        _mirror(index.partition(" ")[0], index.partition(" ")[2]),
+        *(_mirror(url, answer) for url, answer in zip(_urls(site), reached, strict=True)),
+    ]
+
+
+def _machine(site: Site) -> Iterator[Finding]:
+    facts, device = site.facts, site.settings.build.device
+    known = facts.os_id in ("debian", "ubuntu")
+    yield Finding(OK if known else ERROR, "system", facts.os_name, "" if known else "Debian and Ubuntu are supported.")
+    if facts.architecture == "x86_64":
+        names = {"avx2": "AVX2", "avx512f": "AVX512", "avx512_bf16": "AVX512-BF16", "amx_bf16": "AMX"}
+        found = [name for flag, name in names.items() if flag in facts.cpu_flags]
+        level = ERROR if device == "cpu" and "AVX2" not in found else OK
+        yield Finding(
+            level,
+            "processor",
+            f"x86_64, {facts.cores} cores, {', '.join(found) or 'no AVX2'}",
+            "vLLM needs AVX2 at least." if level == ERROR else "",
+        )
+    else:
+        level = OK if facts.architecture == "aarch64" else ERROR
+        yield Finding(level, "processor", f"{facts.architecture}, {facts.cores} cores")
+    enough = facts.memory >= MEMORY_FOR_VLLM
+    text = f"{facts.memory / GIB:.1f} GiB, {facts.memory_available / GIB:.1f} GiB available"
+    yield Finding(OK if enough else WARNING, "memory", text, "" if enough else "Serve a small model; add swap.")
+    version = facts.systemd
+    yield Finding(
+        OK, "supervisor", f"systemd {version}" if version else "no systemd as PID 1: supervisord serves instead"
+    )
+    gpus = ", ".join(facts.gpus) or "no NVIDIA GPU (or no driver)"
+    missing = device == "cuda" and not facts.gpus
+    yield Finding(
+        ERROR if missing else OK, "GPUs", gpus, "Install NVIDIA's driver, or build for cpu." if missing else ""
+    )
+
+
+def _python(site: Site) -> Iterator[Finding]:
+    compilers = ", ".join(f"{name} {version or 'missing'}" for name, version in site.facts.compilers.items())
+    fits = all(version.startswith(f"{site.settings.compiler.version}.") for version in site.facts.compilers.values())
+    remedy = (
+        "" if fits else f"`invoke provision` installs gcc-{site.settings.compiler.version} and makes it the default."
+    )
+    yield Finding(OK if fits else WARNING, "compilers", compilers, remedy)
+    yield Finding(OK, "environment", f"{site.environment}, by {site.manager}: {site.manager_reason}")
+    try:
+        yield Finding(OK, "vLLM", f"{', '.join(requirements(site))} with Python {site.python}")
+    except ProvisioningError as error:
+        yield Finding(ERROR, "vLLM", error.message, error.remedy)
+
+
+def _rights(site: Site) -> Iterator[Finding]:
+    texts = {"none": "no need of sudo", "free": "sudo, without a password", "password": "sudo, with a password"}
+    if text := texts.get(site.facts.sudo):
+        yield Finding(OK, "rights", f"{site.facts.user}: {text}")
+    else:
+        why, remedy = NO_SUDO[site.facts.sudo]
+        yield Finding(ERROR, "rights", f"{site.facts.user}: {why}", remedy)
+    yield Finding(OK, "account", f"{site.account} serves, with home {site.home}")
+
+
+def _disk(output: str) -> Finding:
+    fields = output.strip().splitlines()[-1].split()
+    free, mount = int(fields[3]), fields[5]
+    if free >= DISK_FOR_VLLM:
+        return Finding(OK, "disk", f"{free / GIB:.0f} GiB free on {mount}")
+    return Finding(
+        ERROR,
+        "disk",
+        f"{free / GIB:.1f} GiB free on {mount}",
+        f"vLLM alone needs {DISK_FOR_VLLM / GIB:.0f} GiB: make room.",
+    )
+
+
+def _clock(output: str) -> Finding:
+    skew = int(output.strip()) - int(time.time())
+    if abs(skew) < CLOCK_SKEW:
+        return Finding(OK, "clock", "agrees with this machine's")
+    return Finding(
+        ERROR,
+        "clock",
+        f"{abs(skew)} s {'ahead of' if skew > 0 else 'behind'} this machine's",
+        "Certificates will be refused: timedatectl set-ntp true",
+    )
+
+
+def _packages(site: Site, output: str) -> Finding:
+    if "no-apt" in output:
+        return Finding(ERROR, "packages", "there is no apt-get", "Debian and Ubuntu are supported.")
+    if output.strip():
+        return Finding(WARNING, "packages", "dpkg was interrupted", "`invoke provision` finishes what it began.")
+    return Finding(
+        OK, "packages", f"apt, {'its own mirrors' if site.settings.apt.mirror == 'none' else site.settings.apt.mirror}"
+    )
+
+
+def _urls(site: Site) -> list[str]:
+    """What this host would download from."""
+    urls = list(site.miniconda_urls) if site.manager == "conda" or not site.facts.manager else []
+    if site.settings.build.device == "cpu":
+        urls += site.settings.build.torch_indexes
+    return urls
+
+
+def _mirror(url: str, answer: str) -> Finding:
+    host = re.sub(r"^\w+://(?:[^/@]*@)?([^/]+).*", r"\1", url)
+    said = answer.strip()
+    if is_reached(said) or said.startswith(("3", "4")):
+        return Finding(OK, "mirror", f"{host} answers")
+    remedy = "Others are tried in turn; name one that answers in the inventory."
+    return Finding(WARNING, "mirror", f"{host}: {reason(said)}", remedy)
+
+
+def show(entries: Sequence[HostEntry], results: Sequence[list[Finding] | ProvisioningError]) -> ExitCode:
+    """Print a table for each host. An error in it is an error of the command."""
+    screen = console()
+    code = ExitCode.OK
+    for entry, result in zip(entries, results, strict=True):
+        if isinstance(result, ProvisioningError):
+            Report().error(result, entry.name)
+            code = result.exit_code
+            continue
+        screen.print(f"[bold]{entry.name}[/]")
+        table = Table(box=None, pad_edge=True, show_header=False)
+        for finding in result:
+            table.add_row(f"[{STYLES[finding.level]}]{finding.level}[/]", finding.topic, finding.text)
+            if finding.remedy:
+                table.add_row("", "", f"→ {finding.remedy}", style="cyan")
+            if finding.level == ERROR:
+                code = code or ExitCode.FAILED
+        screen.print(table)
+    return code

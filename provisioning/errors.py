@@ -1,0 +1,94 @@
+"""Every way this project fails: one root, each error with its exit code, its cause and what to do next."""
+
+from __future__ import annotations
+
+import enum
+
+
+class ExitCode(enum.IntEnum):
+    """Exit codes of every task; the README lists them."""
+
+    OK = 0
+    FAILED = 1
+    CHANGES = 2  # only `plan --detailed-exitcode`, as Terraform does
+    CONFIGURATION = 3
+    UNREACHABLE = 4
+    LOCKED = 5
+    NOT_READY = 6
+    INCOMPATIBLE = 7
+    DECLINED = 8
+    INTERRUPTED = 130
+
+
+class ProvisioningError(Exception):
+    """What failed, why (`cause`), and what to do next (`remedy`). Shown to people, never as a traceback."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, message: str, *, cause: str = "", remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.cause = cause.strip()
+        self.remedy = remedy.strip()
+
+    def __str__(self) -> str:
+        return "\n".join(part for part in (self.message, self.cause, self.remedy) if part)
+
+
+class ConfigurationError(ProvisioningError):
+    """The inventory or the command line is wrong; raised before any connection is made."""
+
+    exit_code = ExitCode.CONFIGURATION
+
+
+class UnreachableError(ProvisioningError):
+    """No connection to the host: name, port, key, password or host key. `retryable` says whether waiting can help."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+    def __init__(self, message: str, *, cause: str = "", remedy: str = "", retryable: bool = False) -> None:
+        super().__init__(message, cause=cause, remedy=remedy)
+        self.retryable = retryable
+
+
+class ConnectionLostError(UnreachableError):
+    """The connection broke while a command ran; whether the command went on is not known."""
+
+    def __init__(self, message: str, *, cause: str = "", remedy: str = "") -> None:
+        super().__init__(message, cause=cause, remedy=remedy, retryable=True)
+
+
+class CommandError(ProvisioningError):
+    """A command on the host failed; trying it again would fail again."""
+
+
+class ProbeError(ProvisioningError):
+    """The host could not be looked at: this is not the same as "absent"."""
+
+
+class NotConvergedError(ProvisioningError):
+    """A change was made without complaint, and the host still differs."""
+
+
+class LockedError(ProvisioningError):
+    """Another run holds the host's lock."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class NotReadyError(ProvisioningError):
+    """A service did not generate its first token."""
+
+    exit_code = ExitCode.NOT_READY
+
+
+class IncompatibleError(ProvisioningError):
+    """Versions, devices or compilers that cannot work together; raised before anything is installed."""
+
+    exit_code = ExitCode.INCOMPATIBLE
+
+
+class DeclinedError(ProvisioningError):
+    """The user was asked and said no."""
+
+    exit_code = ExitCode.DECLINED

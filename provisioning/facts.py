@@ -1,0 +1,233 @@
+"""What a host is: looked at in one round trip, as the connecting user, before anything is decided."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from provisioning import probe
+from provisioning.errors import CommandError
+from provisioning.host import Host, quote
+
+SYSTEM_ACCOUNT = "vllm"
+"""The account that serves on hosts where we connect as root: root never serves."""
+
+STATE = "/var/lib/vllm-provisioning"
+"""The folder of a host that belongs to this project and to root."""
+
+MANAGER_RECORD = f"{STATE}/environment-manager"
+
+# The package `python3` of each system, for hosts where it is not installed yet.
+SYSTEM_PYTHON = {
+    ("debian", "12"): "3.11",
+    ("debian", "13"): "3.13",
+    ("ubuntu", "22.04"): "3.10",
+    ("ubuntu", "24.04"): "3.12",
+}
+
+_ACCOUNT = f'account={{account}}; [ "$account" != auto ] || {{{{ [ "$(id -u)" = 0 ] && account={SYSTEM_ACCOUNT} '
+_ACCOUNT += "|| account=$(id -un); }}; "
+
+_PROBES = {
+    "user": "id -un; id -u; printf '%s\\n' \"$HOME\"",
+    "account": _ACCOUNT + 'printf "%s\\n" "$account"; getent passwd -- "$account"; id -gn -- "$account" 2>/dev/null; :',
+    "os": "cat /etc/os-release",
+    "machine": "uname -m; uname -r; nproc; grep -m1 -E '^(flags|Features)' /proc/cpuinfo; :",
+    "topology": "lscpu -p=CPU,CORE,SOCKET,NODE 2>/dev/null | grep -v '^#'; :",
+    "memory": "grep -E '^(MemTotal|MemAvailable):' /proc/meminfo",
+    "init": "if [ -d /run/systemd/system ]; then echo systemd; systemctl --version | head -n 1; else echo none; fi",
+    "python": "for p in /usr/bin/python3 /usr/bin/python3.[0-9]* /usr/local/bin/python3 "
+    "/usr/local/bin/python3.[0-9]*; do "
+    'case $p in *-config|*[*]*) continue;; esac; [ -x "$p" ] && '
+    '"$p" -c \'import sys; print(sys.executable, "%d.%d" % sys.version_info[:2])\' 2>/dev/null; done; :',
+    "manager": f"cat {MANAGER_RECORD} 2>/dev/null; :",
+    "compilers": 'for c in gcc g++; do printf "%s %s\\n" $c "$($c -dumpfullversion 2>/dev/null)"; done',
+    "nvidia": "command -v nvidia-smi >/dev/null 2>&1 && timeout 10 nvidia-smi "
+    "--query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null; :",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A host as it was found."""
+
+    user: str
+    uid: int
+    user_home: str
+    account: str
+    account_exists: bool
+    group: str
+    home: str
+    os_id: str
+    os_version: str
+    os_name: str
+    architecture: str
+    kernel: str
+    cores: int
+    cpu_flags: frozenset[str]
+    topology: tuple[tuple[int, int, int, int], ...]
+    """Logical CPUs as (cpu, core, socket, NUMA node)."""
+    memory: int
+    """Bytes of memory."""
+    memory_available: int
+    """Bytes of memory that a new program could take now."""
+    systemd: int
+    """Version of systemd when it is PID 1, else 0."""
+    pythons: tuple[tuple[str, str], ...]
+    """Interpreters as (path, "3.11"), those of the system only: every account can run them."""
+    manager: str
+    """What made the Python environment here, once one was made: conda, uv, or nothing."""
+    compilers: dict[str, str] = field(hash=False)
+    """Full versions of gcc and g++; "" where there is none."""
+    gpus: tuple[str, ...] = ()
+    """NVIDIA GPUs as "name, driver, memory"."""
+    sudo: str = "none"
+    conda_present: bool = False
+    conda_unreachable: str = ""
+    """Why no Miniconda installer can be had; "" where one answers, or where nobody asked."""
+    downloads_checked: bool = False
+
+    @property
+    def multiarch(self) -> str:
+        """Debian's name of the architecture in library paths."""
+        return f"{self.architecture}-linux-gnu"
+
+    def system_python(self) -> tuple[str, str]:
+        """Interpreter and version of the system's python3, also where it is yet to be installed."""
+        for path, version in self.pythons:
+            if path == "/usr/bin/python3" or path.startswith("/usr/bin/python3."):
+                return path, version
+        return "/usr/bin/python3", SYSTEM_PYTHON.get((self.os_id, self.os_version), "3.11")
+
+
+def gather(host: Host, *, account: str, conda_path: str) -> Facts:
+    """Look at a host: one round trip. Tells the host how it becomes root."""
+    probes = {**_PROBES, "account": _PROBES["account"].format(account=quote(account))}
+    probes["conda"] = probes["account"].split("printf")[0] + (
+        'home=$(getent passwd -- "$account" | cut -d: -f6); path=' + quote(conda_path) + "; "
+        'case $path in "~"*) path="$home${path#"~"}";; esac; [ -e "$path/bin/conda" ] && echo present; :'
+    )
+    probes["sudo"] = 'printf %s "$sudo_answer"'
+    password = host.known_sudo_password()
+    answers = probe.ask(host, list(probes.values()), as_root=False, prefix=_sudo_check(password))
+    text = {name: each.require(host.name, name) for name, each in zip(probes, answers, strict=True)}
+    facts = _parse(text)
+    host.is_root = facts.uid == 0
+    host.sudo = "none" if host.is_root else "forbidden" if not host.may_become else _sudo(host, text["sudo"], password)
+    return replace(facts, sudo=host.sudo)
+
+
+def _sudo_check(password: str | None) -> str:
+    """Shell that sets `sudo_answer`: `free`, `password`, `missing`, or sudo's words.
+
+    A known password is offered once, with nothing behind it: sudo takes every further line for another attempt.
+    """
+    offer = "sudo -k -n true" if password is None else f"printf '%s\\n' {quote(password)} | sudo -k -S -p '' true"
+    return (
+        'if [ "$(id -u)" = 0 ]; then sudo_answer=root; elif ! command -v sudo >/dev/null 2>&1; then '
+        "sudo_answer=missing; elif sudo -k -n true 2>/dev/null; then sudo_answer=free; "
+        f"elif sudo_answer=$({offer} 2>&1); then sudo_answer=password; fi\nexport sudo_answer\n"
+    )
+
+
+def _sudo(host: Host, answer: str, password: str | None) -> str:
+    if answer in ("free", "password", "missing"):
+        return answer
+    if password is not None:
+        raise CommandError(
+            f"{host.name}: sudo refuses the password",
+            cause=answer,
+            remedy="Check PROVISION_SUDO_PASSWORD, or the file that become_password_file names.",
+        )
+    if (asked := host.sudo_password) is None:
+        return "refused"
+    check = host.run(_sudo_check(asked) + 'printf %s "$sudo_answer"', as_root=False)
+    return _sudo(host, check.stdout, asked)
+
+
+# Prints the HTTP status, `connects` where only that can be tried, or why not. A bare host has no curl, but it has bash.
+ANSWERS = r"""
+answers() {
+    if command -v curl >/dev/null; then
+        printf '%s\n' "$(curl -sSLI -o /dev/null --connect-timeout 5 -m 15 -w '%{http_code}' "$1" 2>&1 | tr '\n' ' ')"
+        return
+    fi
+    rest=${1#*://}; name=${rest%%/*}; port=443
+    case $1 in http:*) port=80 ;; esac
+    case $name in *:*) port=${name##*:}; name=${name%:*} ;; esac
+    why=$(timeout 8 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$name" "$port" 2>&1) && echo connects ||
+        echo "${why:-no answer from $name within 8 s}" | head -n 1 | sed 's/^.*line 1: //'
+}
+"""
+
+
+def look_for_downloads(host: Host, facts: Facts, urls: Sequence[str]) -> Facts:
+    """Ask which installer of Miniconda answers (one round trip)."""
+    asks = "\n".join(f"answers {quote(url)}" for url in urls)
+    answers = host.run(ANSWERS + asks, as_root=False, timeout=60).stdout.splitlines()
+    reasons = []
+    for url, answer in zip(urls, map(str.strip, answers), strict=True):
+        if is_reached(answer):
+            return replace(facts, conda_unreachable="", downloads_checked=True)
+        reasons.append(f"{url.split('/')[2]}: {reason(answer)}")
+    return replace(facts, conda_unreachable="; ".join(reasons), downloads_checked=True)
+
+
+def is_reached(answer: str) -> bool:
+    """Whether a server gave what was asked for, or at least answers."""
+    return answer == "connects" or re.fullmatch(r"2\d\d", answer) is not None
+
+
+def reason(answer: str) -> str:
+    """Why a server does not serve, in short."""
+    if re.fullmatch(r"[1-9]\d\d", answer):
+        return f"it answers {answer}"
+    return re.sub(r"\s*curl: \(\d+\) |\b000\b", "", answer).strip() or "no answer"
+
+
+def _parse(text: dict[str, str]) -> Facts:
+    user, uid, user_home, *_ = text["user"].splitlines()
+    account, *entry = text["account"].splitlines()
+    passwd = entry[0].split(":") if entry and entry[0].count(":") >= 6 else None
+    os_release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', text["os"], re.MULTILINE))
+    machine = text["machine"].splitlines()
+    memory = {key: int(size) * 1024 for key, size in re.findall(r"^(\w+):\s+(\d+) kB", text["memory"], re.MULTILINE)}
+    init = text["init"].splitlines()
+    return Facts(
+        user=user,
+        uid=int(uid),
+        user_home=user_home,
+        account=account,
+        account_exists=passwd is not None,
+        group=entry[1] if passwd and len(entry) > 1 else account,
+        home=passwd[5] if passwd else f"/var/lib/{account}",
+        os_id=os_release.get("ID", ""),
+        os_version=os_release.get("VERSION_ID", ""),
+        os_name=os_release.get("PRETTY_NAME", "unknown"),
+        architecture=machine[0],
+        kernel=machine[1],
+        cores=int(machine[2]),
+        cpu_flags=frozenset(machine[3].split(":", 1)[1].split()) if len(machine) > 3 else frozenset(),
+        topology=_topology(text["topology"]),
+        memory=memory["MemTotal"],
+        memory_available=memory.get("MemAvailable", memory["MemTotal"]),
+        systemd=int((re.findall(r"systemd (\d+)", text["init"]) or ["0"])[0]) if init[0] == "systemd" else 0,
+        pythons=tuple(dict.fromkeys(_pairs(text["python"]))),
+        manager=text["manager"].strip(),
+        compilers={
+            name: version for name, _, version in (row.partition(" ") for row in text["compilers"].splitlines())
+        },
+        gpus=tuple(row.strip() for row in text["nvidia"].splitlines() if row.strip()),
+        conda_present="present" in text["conda"],
+    )
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    rows = (row.rpartition(" ") for row in text.splitlines())
+    return [(path, version) for path, _, version in rows if re.fullmatch(r"3\.\d+", version)]
+
+
+def _topology(text: str) -> tuple[tuple[int, int, int, int], ...]:
+    rows = (row.split(",") for row in text.split() if row.count(",") >= 3)
+    return tuple((int(cpu), int(core or 0), int(socket or 0), int(node or 0)) for cpu, core, socket, node, *_ in rows)

@@ -1,0 +1,110 @@
+"""Many hosts side by side: one failing host stops no other."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from provisioning.converge import Outcome
+from provisioning.errors import ExitCode, ProvisioningError, UnreachableError
+from provisioning.host import Host, network_environment
+from provisioning.inventory import HostEntry
+from provisioning.prompts import ask_secret, read_secret_file
+from provisioning.transport.base import Transport
+from provisioning.transport.local import LocalTransport
+
+PARALLEL = 32
+"""Hosts at work at once."""
+
+T = TypeVar("T")
+
+
+def open_host(entry: HostEntry) -> Host:
+    """Give the host of an inventory entry; it connects on first use."""
+    return Host(
+        entry.name,
+        _transport(entry),
+        known_sudo_password=lambda: _known_sudo_password(entry),
+        ask_sudo_password=lambda: ask_secret(
+            "password for sudo (on every host that wants one)", variable="PROVISION_SUDO_PASSWORD"
+        ),
+        may_become=entry.ssh.become is not False,
+        environment=network_environment() if entry.ssh.connection == "local" else "",
+    )
+
+
+def _known_sudo_password(entry: HostEntry) -> str | None:
+    if entry.settings.become_password_file:
+        return read_secret_file(entry.settings.become_password_file, f"{entry.name}/become_password_file")
+    if entry.ssh.become_password:
+        return entry.ssh.become_password.get_secret_value()
+    return os.environ.get("PROVISION_SUDO_PASSWORD")
+
+
+def _transport(entry: HostEntry) -> Transport:
+    if entry.ssh.connection == "local":
+        return LocalTransport()
+    from provisioning.retry import connecting
+    from provisioning.transport.connect import SshTarget, open_connection
+    from provisioning.transport.ssh import SshTransport
+
+    target = SshTarget(
+        name=entry.name,
+        address=entry.ssh.address,
+        port=entry.ssh.port,
+        user=entry.ssh.user,
+        private_key_file=entry.ssh.private_key_file,
+        password=entry.ssh.password.get_secret_value() if entry.ssh.password else None,
+        accept_new_host_keys=entry.settings.host_keys == "accept-new",
+        timeout=entry.settings.connect_timeout,
+    )
+    policy = connecting(entry.settings.connect_attempts)
+    return SshTransport(entry.name, lambda: policy(open_connection, target))
+
+
+def on_each(entries: Sequence[HostEntry], work: Callable[[Host, HostEntry], T]) -> list[T | ProvisioningError]:
+    """Do `work` on every host, in parallel; give each one's result or its error, in the order of the entries."""
+
+    def guarded(entry: HostEntry) -> T | ProvisioningError:
+        host = open_host(entry)
+        try:
+            return work(host, entry)
+        except ProvisioningError as error:
+            return error
+        except Exception as error:  # a mistake of ours on one host stops no other
+            remedy = "This is a mistake of this program, not yours: please report it with these lines."
+            return ProvisioningError(f"{entry.name}: {error!r}", cause=traceback.format_exc(limit=-5), remedy=remedy)
+        finally:
+            host.close()
+
+    pool = ThreadPoolExecutor(max_workers=min(PARALLEL, max(1, len(entries))))
+    try:
+        return list(pool.map(guarded, entries))
+    finally:
+        # Ctrl-C: what runs on hosts is safe to leave (jobs go on, files are renamed into place), so nobody waits.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def outcomes(entries: Sequence[HostEntry], work: Callable[[Host, HostEntry, Outcome], Outcome]) -> list[Outcome]:
+    """Like `on_each`, for work that fills in an outcome: an error keeps the changes that were made before it."""
+    started = {entry.name: Outcome(entry.name) for entry in entries}
+    results = on_each(entries, lambda host, entry: work(host, entry, started[entry.name]))
+    finished = []
+    for entry, result in zip(entries, results, strict=True):
+        outcome = started[entry.name]
+        if isinstance(result, ProvisioningError):
+            outcome.error = result
+            outcome.status = "unreachable" if isinstance(result, UnreachableError) else "failed"
+        finished.append(outcome)
+    return finished
+
+
+def exit_code(finished: Sequence[Outcome]) -> ExitCode:
+    """The exit code of a run: that of the failure if all failures are of one kind, else 1."""
+    codes = {outcome.error.exit_code for outcome in finished if outcome.error}
+    if not codes:
+        return ExitCode.OK
+    return codes.pop() if len(codes) == 1 else ExitCode.FAILED

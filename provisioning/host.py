@@ -1,0 +1,174 @@
+"""A host: run shell on it as root or as the connecting user. Quoting and sudo live here and nowhere else.
+
+A script never appears on a command line: it goes through standard input, so that it is as long as it likes, shows in
+no process list, and arrives byte for byte.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from provisioning.errors import CommandError
+from provisioning.transport.base import Completed, OnOutput, Transport
+
+quote = shlex.quote
+
+NO_SUDO = {
+    "missing": ("sudo is not installed", "Install it, or connect as root (ansible_user: root)."),
+    "refused": (
+        "sudo wants a password, and none is known",
+        "Put it into PROVISION_SUDO_PASSWORD, or name a file in become_password_file; "
+        "or connect as root (ansible_user: root).",
+    ),
+    "forbidden": (
+        "ansible_become is false",
+        "Leave it out of the inventory, or connect as root (ansible_user: root).",
+    ),
+}
+"""Why sudo cannot be used, and what to do."""
+
+# `eval` rather than `sh -s`: the whole script has been read when its first command runs, so no command can eat its
+# tail. Its last line says that it is whole: what a cut connection left of a script is not run.
+_END = "# the end of the script"
+_RUN = (
+    f'script=$(cat); case $script in *"{_END}") eval "$script" ;; *) echo "only a part arrived" >&2; exit 255 ;; esac'
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a script printed, and its exit code."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def words(self) -> str:
+        """What it said, for an error message: its standard error, or else the end of its output."""
+        return (self.stderr.strip() or self.stdout.strip())[-2000:]
+
+
+class Host:
+    """One host of the inventory, reached through a transport."""
+
+    def __init__(
+        self,
+        name: str,
+        transport: Transport,
+        *,
+        known_sudo_password: Callable[[], str | None] = lambda: None,
+        ask_sudo_password: Callable[[], str | None] = lambda: None,
+        environment: str = "",
+        may_become: bool = True,
+    ) -> None:
+        self.name = name
+        self.transport = transport
+        self.round_trips = 0
+        self.is_root = False
+        self.sudo = "none"
+        """How to become root: `none` (root already), `free`, `password`, or a key of NO_SUDO. Facts set it."""
+        self._known_sudo_password = known_sudo_password
+        self._ask_sudo_password = ask_sudo_password
+        self._environment = environment
+        self.may_become = may_become
+
+    @property
+    def sudo_password(self) -> str | None:
+        """The password for sudo, asked for when it is first needed."""
+        known = self._known_sudo_password()
+        return self._ask_sudo_password() if known is None else known
+
+    def known_sudo_password(self) -> str | None:
+        """The password for sudo if it can be had without asking a person."""
+        return self._known_sudo_password()
+
+    def run(
+        self,
+        script: str,
+        *,
+        as_root: bool = True,
+        timeout: float | None = 120,
+        on_output: OnOutput | None = None,
+        check: bool = True,
+    ) -> Result:
+        """Run a POSIX shell script in one round trip.
+
+        `timeout`: seconds without output. Raises `CommandError` on a non-zero exit (unless `check` is false) and
+        `ConnectionLostError` when the connection breaks.
+        """
+        command, preamble = self._command(as_root)
+        if as_root and not self.is_root and self.sudo in NO_SUDO:
+            cause, remedy = NO_SUDO[self.sudo]
+            raise CommandError(f"{self.name}: this needs root, and sudo cannot be used", cause=cause, remedy=remedy)
+        self.round_trips += 1
+        completed = self.transport.execute(
+            command,
+            preamble + f"{self._environment}{script}\n{_END}".encode(errors="surrogateescape"),
+            timeout=timeout,
+            on_output=on_output,
+        )
+        result = _decoded(completed)
+        if check and result.exit_code:
+            raise CommandError(f"{self.name}: a command failed (exit {result.exit_code})", cause=result.words)
+        return result
+
+    def _command(self, as_root: bool) -> tuple[str, bytes]:
+        """Give the command line, and what its standard input begins with.
+
+        sudo reads a password line only if it needs one, so what it may leave is skipped up to a random line.
+        """
+        if self.is_root or not as_root or self.sudo == "none":
+            return f"exec /bin/sh -c {quote(_RUN)}", b""
+        if self.sudo == "free":
+            return f"exec sudo -n -- /bin/sh -c {quote(_RUN)}", b""
+        marker = secrets.token_hex(8)
+        skip = f'while IFS= read -r line && [ "$line" != {marker} ]; do :; done; {_RUN}'
+        preamble = f"{self.sudo_password or ''}\n{marker}\n".encode(errors="surrogateescape")
+        return f"exec sudo -S -p '' -- /bin/sh -c {quote(skip)}", preamble
+
+    def hold_command(self) -> tuple[str, bytes]:
+        """Give the command line and standard input of a root shell whose input stays open afterwards."""
+        command, preamble = self._command(as_root=True)
+        return command.replace(_RUN, 'IFS= read -r script && eval "$script"'), preamble
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self.transport.close()
+
+
+def _decoded(completed: Completed) -> Result:
+    return Result(
+        completed.exit_code,
+        completed.stdout.decode(errors="surrogateescape"),
+        completed.stderr.decode(errors="replace"),
+    )
+
+
+NETWORK_VARIABLES = (
+    *("http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"),
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_CERT", "PIP_TRUSTED_HOST"),
+    *("PIP_PROXY", "PIP_DEFAULT_TIMEOUT"),
+)
+"""How a host reaches the network: these pass sudo and changes of account, nothing else does."""
+
+
+def network_environment() -> str:
+    """Give shell that sets this machine's network variables; sudo would drop them."""
+    pairs = ((name, os.environ[name]) for name in NETWORK_VARIABLES if name in os.environ)
+    return "".join(f"export {name}={quote(value)}\n" for name, value in pairs)
+
+
+def as_account(account: str, home: str, command: str) -> str:
+    """Shell that runs `command` as the account that serves, from a root shell, with that account's own HOME.
+
+    Only a few variables pass: root's HOME, XDG folders and conda settings are not the account's.
+    """
+    variables = f'HOME={quote(home)} USER={quote(account)} LOGNAME={quote(account)} PATH="$PATH" LANG=C.UTF-8'
+    passed = " ".join(f'${{{name}:+{name}="${name}"}}' for name in NETWORK_VARIABLES)
+    return f"runuser -u {quote(account)} -- env -i {variables} {passed} /bin/sh -c {quote(command)}"

@@ -1,0 +1,38 @@
+"""The inventory file: found, read, and of the right kind."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from provisioning.errors import ConfigurationError
+from provisioning.yaml_document import Document
+from provisioning.yaml_source import read
+
+
+def read_inventory(path: Path, label: str) -> Document:
+    """Read an inventory as YAML. Raises ConfigurationError where there is none, or something else."""
+    if not path.exists():
+        raise ConfigurationError(f"there is no inventory {label}", remedy="Name one with --inventory FILE.")
+    if path.is_dir():
+        raise ConfigurationError(f"{label} is a folder", remedy="Name one YAML file with --inventory FILE.")
+    try:
+        document = read(path, label)
+    except ConfigurationError as error:
+        error.remedy = error.remedy or f"If this is an INI inventory: ansible-inventory -i {label} --list --yaml"
+        raise
+    if not document.data and isinstance(document.data, (dict, type(None))):
+        raise ConfigurationError(f"{label} is empty", remedy="Write the hosts under all/hosts.")
+    if not isinstance(document.data, dict):
+        cause = document.describe((), "should be a mapping of groups that begins with all:")
+        raise ConfigurationError(f"{label} is no inventory", cause=cause)
+    if "plugin" in document.data:
+        cause = document.describe(("plugin",), "configures a plugin of Ansible, which is not run here")
+        raise ConfigurationError(f"{label} is no inventory", cause=cause, remedy="ansible-inventory --list --yaml")
+    return document
+
+
+def label_of(path: Path) -> str:
+    """How messages name a file: from the working directory where it lies below it."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative

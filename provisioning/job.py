@@ -1,0 +1,182 @@
+"""Long work that outlives the connection: detached on the host, with script, log and exit status in one folder.
+
+The controller follows the log. When SSH drops, or the controller is killed, the job goes on, and the next run finds
+it (same name, same inputs) and follows it again.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from provisioning.errors import CommandError
+from provisioning.facts import STATE
+from provisioning.host import Host, quote
+from provisioning.retry import connecting
+
+JOBS = f"{STATE}/jobs"
+SILENCE = 45
+"""Seconds without a sign of life after which the connection is taken for dead (the follower beats every 5 s)."""
+
+RECONNECTS = 10
+
+# The folder's lock is held by the job and its children as long as any lives: no stale pid can fool anyone.
+_START = """
+set -eu
+umask 022
+d={folder}
+mkdir -p "$d"; chmod 700 "$d"
+if ! flock -n "$d/lock" true; then
+    [ "$(cat "$d/key" 2>/dev/null)" = {key} ] && {{ echo joined; exit; }}
+    {on_other}
+fi
+printf %s {key} >"$d/key"
+base64 -d >"$d/script" <<'END'
+{script}
+END
+rm -f "$d/status"; : >"$d/log"
+cat >"$d/run" <<'END'
+cd /
+/bin/sh "$1/script" </dev/null >>"$1/log" 2>&1
+printf '%s\\n' $? >"$1/status.new"; mv "$1/status.new" "$1/status"
+END
+setsid --fork flock "$d/lock" sh -c 'printf "%s\\n" $$ >"$0/pid"; exec /bin/sh "$0/run" "$0"' "$d" \\
+    </dev/null >/dev/null 2>&1
+echo started
+"""
+
+_STOP_OTHER = """
+kill -TERM -- "-$(ps -o pgid= -p "$(cat "$d/pid")" | tr -d ' ')" 2>/dev/null || :
+timeout 60 flock "$d/lock" true || { echo "a job with other inputs does not stop"; exit 75; }
+"""
+_WAIT_OTHER = 'flock "$d/lock" true'
+
+_FOLLOW = """
+d={folder}; seen={offset}; quiet=0
+while :; do
+    ended=; [ -e "$d/status" ] && ended=1
+    [ -n "$ended" ] || [ "$quiet" -gt 0 ] || ! flock -n "$d/lock" true || ended=1
+    size=$(stat -c %s "$d/log")
+    if [ "$size" -gt "$seen" ]; then
+        tail -c +$((seen + 1)) "$d/log" | head -c $((size - seen)); seen=$size
+    fi
+    [ -n "$ended" ] && break
+    quiet=$(((quiet + 1) % 20)); [ "$quiet" -ne 0 ] || printf '\\000'
+    sleep 0.25
+done
+printf '\\001{tag} %s\\n' "$(cat "$d/status" 2>/dev/null || echo lost)"
+"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A root shell script to run to its end; `inputs` is all that its result depends on."""
+
+    name: str
+    script: str
+    inputs: str = ""
+    interruptible: bool = True
+    """Whether a running job of this name with other inputs is stopped; if not, its end is awaited."""
+
+    @property
+    def key(self) -> str:
+        """Hash of everything that goes in."""
+        return hashlib.sha256(f"{self.script}\0{self.inputs}".encode(errors="surrogateescape")).hexdigest()[:32]
+
+    @property
+    def folder(self) -> str:
+        """The job's folder on the host."""
+        return f"{JOBS}/{self.name}"
+
+
+def run(host: Host, job: Job, on_line: Callable[[str], None]) -> str:
+    """Run `job` or join it where it runs already, follow it to its end, and give its log.
+
+    Raises `CommandError` with the end of its log when it fails.
+    """
+    start = _START.format(
+        folder=quote(job.folder),
+        key=job.key,
+        on_other=_STOP_OTHER if job.interruptible else _WAIT_OTHER,
+        script=base64.b64encode(job.script.encode(errors="surrogateescape")).decode(),
+    )
+    policy = connecting(RECONNECTS, on_retry=lambda _: on_line("connection lost; the job goes on, connecting again"))
+    if policy(host.run, start, timeout=None).stdout.strip() == "joined":
+        on_line("this job runs already: following it")
+    follower = _Follower(on_line)
+    # Progress made since the last loss means another set of attempts: a slow, breaking link that moves never gives up.
+    while True:
+        before = follower.seen
+        try:
+            policy(follower.follow, host, job)
+            break
+        except Exception:
+            if follower.seen == before:
+                raise
+    if follower.status != "0":
+        how = f"exit {follower.status}" if follower.status != "lost" else "it was killed, or the host went down"
+        raise CommandError(
+            f"{host.name}: {job.name} failed ({how})",
+            cause=tail(follower.text, 25),
+            remedy=f"The whole log is on the host: {job.folder}/log",
+        )
+    return follower.text
+
+
+class _Follower:
+    """Reads a job's log from where it was left."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self.seen = 0
+        self.status = ""
+        self._log = bytearray()
+        self._pending = b""
+        self._on_line = on_line
+
+    @property
+    def text(self) -> str:
+        return self._log.decode(errors="replace")
+
+    def follow(self, host: Host, job: Job) -> None:
+        tag = f"job-{secrets.token_hex(12)}"
+        marker = b"\x01" + tag.encode()
+        received = bytearray()
+
+        def on_output(chunk: bytes) -> None:
+            received.extend(chunk.replace(b"\0", b""))
+            cut = _complete(received, marker)
+            self._take(received[:cut])
+            del received[:cut]
+
+        script = _FOLLOW.format(folder=quote(job.folder), offset=self.seen, tag=tag)
+        host.run(script, timeout=SILENCE, on_output=on_output)
+        self.status = received.removeprefix(marker).decode().strip() or "lost"
+        if self._pending:
+            self._on_line(self._pending.decode(errors="replace"))
+            self._pending = b""
+
+    def _take(self, data: bytes | bytearray) -> None:
+        self.seen += len(data)
+        self._log.extend(data)
+        *lines, self._pending = (self._pending + data).replace(b"\r", b"\n").split(b"\n")
+        for line in lines:
+            if line.strip():
+                self._on_line(line.decode(errors="replace"))
+
+
+def _complete(received: bytearray, marker: bytes) -> int:
+    """How much of `received` is surely log: all before the closing marker, or before what may be its beginning."""
+    if (found := received.find(marker)) >= 0:
+        return found
+    for length in range(min(len(marker) - 1, len(received)), 0, -1):
+        if received.endswith(marker[:length]):
+            return len(received) - length
+    return len(received)
+
+
+def tail(text: str, lines: int) -> str:
+    """The last lines of a log."""
+    return "\n".join(text.rstrip().splitlines()[-lines:])

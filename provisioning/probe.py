@@ -1,0 +1,73 @@
+"""Many read-only probes as one script, and its output taken apart again.
+
+Each probe runs in a shell of its own under `timeout`, its input closed, its output framed by a random tag: a probe
+that hangs, fails or prints rubbish spoils no other.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from provisioning.errors import ProbeError
+from provisioning.host import Host
+
+TIMEOUT = 20
+"""Seconds that one probe may take."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What one probe printed (standard error included), and its exit code."""
+
+    exit_code: int
+    output: str
+
+    def require(self, host: str, name: str) -> str:
+        """Give the output. Raises `ProbeError` if the probe failed: "could not look" is never "absent"."""
+        if self.exit_code:
+            why = f"it took over {TIMEOUT} s" if self.exit_code in (124, 137) else f"exit {self.exit_code}"
+            raise ProbeError(f"{host}: cannot look at {name} ({why})", cause=self.output[-2000:])
+        return self.output
+
+
+def new_tag() -> str:
+    """Give a tag that no probe's output can hold by accident or on purpose."""
+    return f"probe-{secrets.token_hex(12)}"
+
+
+def script(probes: Sequence[str], tag: str) -> str:
+    """Give one shell script that runs every probe in turn."""
+    lines = ["export LC_ALL=C.UTF-8"]
+    for number, probe in enumerate(probes):
+        lines.append(
+            f"printf '\\n{tag} {number} begin\\n'; "
+            f"timeout -k 2 {TIMEOUT} /bin/sh -c {shlex.quote(probe)} </dev/null 2>&1; "
+            f"printf '\\n{tag} {number} end %s\\n' \"$?\""
+        )
+    return "\n".join(lines)
+
+
+def parse(output: str, tag: str, count: int) -> list[Probed]:
+    """Take the output of `script` apart: one result for each probe, in order.
+
+    Raises `ProbeError` when a result is missing: the script was cut off.
+    """
+    frames = re.compile(rf"\n{tag} (\d+) begin\n(.*?)\n{tag} \1 end (\d+)\n", re.DOTALL)
+    found = {int(number): Probed(int(code), text) for number, text, code in frames.findall(output)}
+    if len(found) != count:
+        raise ProbeError(f"only {len(found)} of {count} probes answered", cause=output[-500:])
+    return [found[number] for number in range(count)]
+
+
+def ask(host: Host, probes: Sequence[str], *, as_root: bool = True, prefix: str = "") -> list[Probed]:
+    """Run all probes on a host in one round trip. `prefix` is shell that runs before them."""
+    tag = new_tag()
+    result = host.run(prefix + script(probes, tag), as_root=as_root, check=False)
+    try:
+        return parse(result.stdout, tag, len(probes))
+    except ProbeError as error:
+        raise ProbeError(f"{host.name}: {error.message}", cause=result.words) from error

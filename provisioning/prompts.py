@@ -1,0 +1,47 @@
+"""Secrets and confirmations: from the environment, a file, or a person at a terminal; never a command line."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+import threading
+from pathlib import Path
+
+from provisioning.errors import ConfigurationError, DeclinedError
+
+_one_question_at_a_time = threading.Lock()
+_answers: dict[str, str] = {}
+
+
+def ask_secret(what: str, *, variable: str) -> str | None:
+    """Take a secret from the environment, or ask at the terminal (once a run); None where nobody can answer."""
+    if variable in os.environ:
+        return os.environ[variable]
+    if not sys.stdin.isatty():
+        return None
+    with _one_question_at_a_time:
+        if variable not in _answers:
+            _answers[variable] = getpass.getpass(f"{what}: ")
+        return _answers[variable]
+
+
+def read_secret_file(path: str, key: str) -> str:
+    """Read a secret's first line from a file. Raises `ConfigurationError` naming the inventory's `key`."""
+    file = Path(path).expanduser()
+    try:
+        text = file.read_text()
+    except OSError as error:
+        raise ConfigurationError(f"{key}: {file} cannot be read", cause=error.strerror or str(error)) from error
+    return text.split("\n", 1)[0]
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask for a yes. Raises `DeclinedError` on anything else, and where nobody can answer and `--yes` was not given."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise DeclinedError("Nothing was changed: nobody is here to confirm.", remedy="Say it with --yes.")
+    with _one_question_at_a_time:
+        if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+            raise DeclinedError("Nothing was changed.")

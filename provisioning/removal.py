@@ -1,0 +1,77 @@
+"""`remove`: takes back what this project made on hosts, from the records written when it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from invoke.context import Context
+
+from provisioning import fleet, lock, made
+from provisioning.commands import load
+from provisioning.converge import Change, Outcome, survey
+from provisioning.errors import CommandError, ExitCode
+from provisioning.facts import STATE
+from provisioning.host import Host
+from provisioning.inventory import HostEntry
+from provisioning.prompts import confirm
+from provisioning.report import Report
+
+STEP = "remove"
+
+
+def remove(ctx: Context, path: str, hosts: str, *, yes: bool, keep_models: bool) -> ExitCode:
+    """Show what was made, ask, and remove it, newest first."""
+    entries = load(path, hosts)
+    report = Report()
+    seen = fleet.outcomes(entries, partial(_look, keep_models=keep_models))
+    report_made(report, seen)
+    if ctx.config.run.dry or not any(outcome.changes for outcome in seen):
+        return fleet.exit_code(seen)
+    confirm("Remove all of this?", yes=yes)
+    with report.running():
+        outcomes = fleet.outcomes(entries, partial(_remove, keep_models=keep_models, report=report))
+    for outcome in outcomes:
+        if outcome.error:
+            report.error(outcome.error, outcome.host)
+        else:
+            report.line(outcome.host, f"removed {len(outcome.changes)} things", "green")
+    return fleet.exit_code(outcomes)
+
+
+def report_made(report: Report, outcomes: Sequence[Outcome]) -> None:
+    """Print what this project made on each host."""
+    for outcome in outcomes:
+        if outcome.error:
+            report.error(outcome.error, outcome.host)
+        elif not outcome.changes:
+            report.line(outcome.host, "nothing here was made by this project", "green")
+        for change in outcome.changes:
+            report.line(outcome.host, f"remove {change.resource}", "yellow")
+
+
+def _chosen(host: Host, keep_models: bool) -> list[made.Record]:
+    # Models that stay keep their folder, and the account that they belong to.
+    kept = ("model ", "account ", "directory ") if keep_models else ()
+    return [record for record in made.read(host) if not (kept and record.name.startswith(kept))]
+
+
+def _look(host: Host, entry: HostEntry, outcome: Outcome, *, keep_models: bool) -> Outcome:
+    survey(host, entry)
+    outcome.changes = [Change(STEP, record.name, "") for record in _chosen(host, keep_models)]
+    return outcome
+
+
+def _remove(host: Host, entry: HostEntry, outcome: Outcome, *, keep_models: bool, report: Report) -> Outcome:
+    survey(host, entry)
+    with lock.locked(host, "remove"):
+        for record in _chosen(host, keep_models):
+            report.tell(host.name, f"removing {record.name}")
+            result = host.run(f"({record.undo}\n) 2>&1", timeout=900, check=False)
+            if result.exit_code:
+                raise CommandError(f"{host.name}: {record.name} could not be removed", cause=result.words)
+            host.run(f"rm -f {record.file}")
+            outcome.changes.append(Change(STEP, record.name, ""))
+        if not made.read(host):
+            host.run(f"rm -rf {STATE}")
+    return outcome

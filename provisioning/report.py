@@ -1,0 +1,146 @@
+"""What people see while hosts converge: one line for each event, and on a terminal what every host is doing now."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from provisioning.converge import Outcome
+
+STILL = 30
+"""Seconds after which a long change says again that it goes on, where there is no terminal."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Give a console; where it is no terminal nothing is cut to fit a width."""
+    wide = Console(highlight=False, soft_wrap=True, stderr=stderr)
+    return wide if wide.is_terminal else Console(highlight=False, soft_wrap=True, stderr=stderr, width=240)
+
+
+WARNING = "warning: "
+"""How a line begins in a job's log that people should see at once."""
+
+
+class Report:
+    """Takes events from many hosts at once. `verbosity`: -1 only failures, 0 events, 1 every line of every log."""
+
+    def __init__(self, *, verbosity: int = 0, stderr: bool = False) -> None:
+        self.console = console(stderr=stderr)
+        self._verbosity = verbosity
+        self._lock = threading.Lock()
+        self._now: dict[str, str] = {}
+        self._said: dict[str, float] = {}
+        self._live: Live | None = None
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Show what every host is doing now, on a terminal."""
+        if not self.console.is_terminal or self._verbosity:
+            yield
+            return
+        with Live(
+            console=self.console, transient=True, refresh_per_second=8, get_renderable=self._render
+        ) as self._live:
+            yield
+        self._live = None
+
+    def _render(self) -> Any:
+        width = max(20, self.console.width - 2)
+        rows = [Text(f"{host} … {line}"[:width], style="dim", no_wrap=True) for host, line in list(self._now.items())]
+        return Group(*rows)
+
+    def line(self, host: str, text: str, style: str = "") -> None:
+        """Print one event of a host."""
+        with self._lock:
+            self.console.print(f"[bold]{escape(host)}[/] {escape(text)}", style=style or None)
+
+    def tell(self, host: str, text: str) -> None:
+        """Take one line of progress: shown live, or now and then, or (verbose, and a warning) always."""
+        if text.startswith(WARNING) and self._verbosity >= 0:
+            self.line(host, text, "yellow")
+            return
+        if self._verbosity > 0:
+            self.line(host, f"│ {text}", "dim")
+            return
+        now = time.monotonic()
+        with self._lock:
+            self._now[host] = text
+        if self._live is None and self._verbosity == 0 and now - self._said.get(host, now) > STILL:
+            self._said[host] = now
+            self.line(host, f"… {text}", "dim")
+
+    @contextmanager
+    def change(self, host: str, step: str, resource: str, diff: str) -> Iterator[None]:
+        """Frame one change: what it is before, how long it took after."""
+        started = time.monotonic()
+        self._said[host] = started
+        with self._lock:
+            self._now[host] = f"{step}: {resource}"
+        if self._verbosity >= 0:
+            self.line(host, f"{step}: {_headline(resource, diff)}")
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._now.pop(host, None)
+        seconds = time.monotonic() - started
+        if seconds > 5 and self._verbosity >= 0:
+            self.line(host, f"{step}: done in {seconds:.0f} s", "dim")
+
+    def plan(self, outcome: Outcome) -> None:
+        """Print what would change on a host, as diffs."""
+        if outcome.error:
+            return
+        for change in outcome.changes:
+            self.line(outcome.host, f"{change.step}: {change.resource}", "yellow")
+            for row in change.diff.splitlines():
+                self.console.print(Text("    " + row, style=_diff_style(row)))
+
+    def error(self, error: Exception, host: str = "") -> None:
+        """Print what failed, why, and what to do next."""
+        message, cause, remedy = (getattr(error, name, "") for name in ("message", "cause", "remedy"))
+        with self._lock:
+            prefix = "" if not host or message.startswith(host) else f"{host}: "
+            self.console.print(Text(f"✗ {prefix}{message or error}", style="bold red"))
+            for row in cause.splitlines():
+                self.console.print(Text(f"    {row}"))
+            for row in remedy.splitlines():
+                self.console.print(Text(f"  → {row}", style="cyan"))
+
+    def summary(self, outcomes: list[Outcome], *, planned: bool) -> None:
+        """Print one line for each host, then one block for each failure."""
+        width = max((len(outcome.host) for outcome in outcomes), default=0)
+        for outcome in outcomes:
+            style = {"ok": "green", "changed": "yellow"}.get(outcome.status, "bold red")
+            self.console.print(Text(f"{outcome.host:<{width}}  {_sentence(outcome, planned)}", style=style))
+        for outcome in outcomes:
+            if outcome.error:
+                self.error(outcome.error, outcome.host)
+
+
+def _sentence(outcome: Outcome, planned: bool) -> str:
+    count = len(outcome.changes)
+    changes = f"{count} change{'s' if count != 1 else ''}"
+    if outcome.status == "ok":
+        return "nothing to do"
+    if outcome.status == "changed":
+        return f"{changes} to make" if planned else f"{changes} made"
+    return f"{outcome.status}" + (f" after {changes}" if count else "")
+
+
+def _headline(resource: str, diff: str) -> str:
+    """The change in a line: itself, where it is one, else what it is made to."""
+    return resource if diff.startswith(("---", "@@")) or "\n" in diff else diff
+
+
+def _diff_style(row: str) -> str:
+    return {"+": "green", "-": "red", "@": "cyan"}.get(row[:1], "")

@@ -1,0 +1,52 @@
+"""The contract of a resource."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from provisioning.host import Host
+
+Tell = Callable[[str], None]
+"""Takes one line of progress."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What would change on the host: a unified diff, or a sentence. Never holds a secret."""
+
+    text: str
+
+
+class Resource(ABC):
+    """Desired state of one thing on a host. Frozen, and without I/O but in `apply`."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Kind and identity, such as `file /etc/motd`; unique on a host."""
+
+    @abstractmethod
+    def probe(self) -> str:
+        """Give read-only shell that prints the actual state and exits 0; cheap, for it runs on every run."""
+
+    @abstractmethod
+    def diff(self, actual: str) -> Difference | None:
+        """Compare desired state with what `probe` printed. Pure."""
+
+    @abstractmethod
+    def apply(self, host: Host, actual: str, tell: Tell) -> None:
+        """Mend the difference. Safe to repeat after being cut off anywhere."""
+
+    def undo(self, actual: str) -> str:
+        """Give shell that takes back what `apply` will make, given the state before it; "" where it makes nothing."""
+        return ""
+
+    def made(self, actual: str) -> str:
+        """Name what `apply` will make, given the state before it, for whoever is asked to remove it."""
+        return self.name
+
+    def keep(self, actual: str) -> str:
+        """Give shell that keeps what was there before our first change, for `undo` to put back."""
+        return ""

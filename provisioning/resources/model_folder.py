@@ -1,0 +1,51 @@
+"""Weights that somebody else put on the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from provisioning.errors import ProvisioningError
+from provisioning.host import Host, quote
+from provisioning.resources.base import Difference, Resource, Tell
+
+
+@dataclass(frozen=True)
+class ModelFolder(Resource):
+    """A folder with a model's config.json and weights, readable by the account that serves. Never changed."""
+
+    model: str
+    path: str
+    account: str
+
+    @property
+    def name(self) -> str:
+        """`model NAME`."""
+        return f"model {self.model}"
+
+    def probe(self) -> str:
+        """Print what is missing, as the account that will read it."""
+        path = quote(self.path)
+        look = (
+            f"if ! [ -d {path} ]; then echo 'there is no such folder'; "
+            f"elif ! [ -r {path}/config.json ]; then echo 'it has no config.json that {self.account} can read'; "
+            f"elif ! ls {path} | grep -qE '\\.(safetensors|bin|gguf|pt)$'; then echo 'it has no weights'; "
+            "else echo complete; fi"
+        )
+        account = quote(self.account)
+        # The account may not exist yet; then root looks, which sees the same but for permissions.
+        return (
+            f"if getent passwd -- {account} >/dev/null; then runuser -u {account} -- /bin/sh -c {quote(look)}; "
+            f"else {look}; fi"
+        )
+
+    def diff(self, actual: str) -> Difference | None:
+        """Say what is missing."""
+        return None if actual.strip() == "complete" else Difference(f"{self.path}: {actual.strip()}")
+
+    def apply(self, host: Host, actual: str, tell: Tell) -> None:
+        """Say what a person has to do: raises `ProvisioningError`."""
+        raise ProvisioningError(
+            f"{host.name}: the model {self.model} cannot be served from {self.path}",
+            cause=actual.strip(),
+            remedy=f"Put config.json, the tokenizer and the weights there, readable by the account {self.account}.",
+        )

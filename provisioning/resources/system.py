@@ -1,0 +1,94 @@
+"""Accounts and default compilers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from provisioning.host import Host, quote
+from provisioning.resources.base import Difference, Resource, Tell
+
+ABSENT = "absent"
+
+
+@dataclass(frozen=True)
+class Account(Resource):
+    """A system account without a password and without a login shell."""
+
+    account: str
+    home: str
+
+    @property
+    def name(self) -> str:
+        """`account NAME`."""
+        return f"account {self.account}"
+
+    def probe(self) -> str:
+        """Print the passwd entry."""
+        # getent exits 2 for an unknown name, which is an answer.
+        return f"getent passwd -- {quote(self.account)} || {{ [ $? -eq 2 ] && echo {ABSENT}; }}"
+
+    def diff(self, actual: str) -> Difference | None:
+        """See whether it exists; an existing account is left as it is."""
+        return Difference(f"create {self.account}, home {self.home}") if actual.strip() == ABSENT else None
+
+    def apply(self, host: Host, actual: str, tell: Tell) -> None:
+        """Create it with a home of its own."""
+        host.run(
+            f"useradd --system --user-group --create-home --home-dir {quote(self.home)} "
+            f"--shell /usr/sbin/nologin {quote(self.account)} && chmod 755 {quote(self.home)}"
+        )
+
+    def undo(self, actual: str) -> str:
+        """Delete the account; its home goes too, for it was made with it."""
+        if actual.strip() != ABSENT:
+            return ""
+        return f"userdel {quote(self.account)} && rm -rf -- {quote(self.home)}"
+
+
+@dataclass(frozen=True)
+class DefaultCompiler(Resource):
+    """gcc and g++ of one major version as the default, through update-alternatives.
+
+    Installing gcc-12 alone leaves an older g++ as the default: https://github.com/vllm-project/vllm/issues/1028
+    """
+
+    version: int
+
+    @property
+    def name(self) -> str:
+        """`default compiler gcc-N`."""
+        return f"default compiler gcc-{self.version}"
+
+    def probe(self) -> str:
+        """Print which versions `gcc` and `g++` really are, and what /usr/bin/gcc points to."""
+        return (
+            'for c in gcc g++; do printf "%s %s\\n" $c "$($c -dumpfullversion 2>/dev/null || echo none)"; done; '
+            "readlink /usr/bin/gcc || echo none; readlink /usr/bin/g++ || echo none"
+        )
+
+    def diff(self, actual: str) -> Difference | None:
+        """Compare the compilers' own words, not what packages say."""
+        versions = dict(row.split(" ", 1) for row in actual.strip().splitlines()[:2])
+        majors = {version.partition(".")[0] for version in versions.values()}
+        if majors == {str(self.version)} and len(set(versions.values())) == 1:
+            return None
+        found = ", ".join(f"{name} {version}" for name, version in versions.items())
+        return Difference(f"default compilers: {found} → gcc-{self.version} and g++-{self.version}")
+
+    def apply(self, host: Host, actual: str, tell: Tell) -> None:
+        """Install the alternative (g++ as the slave of gcc) and choose it."""
+        n = self.version
+        host.run(
+            f"set -eu; update-alternatives --install /usr/bin/gcc gcc /usr/bin/gcc-{n} {n * 10} "
+            f"--slave /usr/bin/g++ g++ /usr/bin/g++-{n}; update-alternatives --set gcc /usr/bin/gcc-{n}"
+        )
+
+    def undo(self, actual: str) -> str:
+        """Take the alternative away, and point gcc and g++ where they pointed."""
+        restore = f"update-alternatives --remove gcc /usr/bin/gcc-{self.version}"
+        links = actual.strip().splitlines()[2:4]
+        for name, target in zip(("gcc", "g++"), links, strict=False):
+            # The link is dropped where its package was installed by us and is gone by then.
+            if target not in ("none", f"/etc/alternatives/{name}"):
+                restore += f"; [ -e /usr/bin/{name} ] || ln -s {quote(target)} /usr/bin/{name}"
+        return restore

@@ -1,0 +1,99 @@
+"""How a host is reached, from Ansible's connection variables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import SecretStr
+
+from provisioning.validation import unreadable_values
+from provisioning.variables import Variables
+
+TRUE = frozenset(("yes", "true", "on", "y", "t", "1"))
+FALSE = frozenset(("no", "false", "off", "n", "f", "0"))
+OVER_SSH = frozenset(("ssh", "smart", "paramiko", "paramiko_ssh", "ansible.builtin.ssh"))
+HERE = frozenset(("local", "ansible.builtin.local"))
+
+
+@dataclass(frozen=True)
+class SshSettings:
+    """How a host is reached. What is None is left to `~/.ssh/config`, or to the defaults of SSH and sudo."""
+
+    address: str
+    port: int | None = None
+    user: str | None = None
+    connection: Literal["ssh", "local"] = "ssh"
+    private_key_file: str | None = None
+    become: bool | None = None
+    become_password: SecretStr | None = None
+    password: SecretStr | None = None
+
+
+class SshVariables:
+    """Reads connection variables; what is wrong gathers in `problems`, one line each."""
+
+    def __init__(self, host: str, variables: Variables) -> None:
+        """`variables` are all those of the host called `host`."""
+        self.host = host
+        self.variables = variables
+        self.problems: list[str] = []
+
+    def read(self) -> SshSettings:
+        """The settings, with None for whatever is missing or wrong."""
+        return SshSettings(
+            address=self._text("ansible_host", "ansible_ssh_host") or self.host,
+            port=self._port("ansible_port", "ansible_ssh_port"),
+            user=self._text("ansible_user", "ansible_ssh_user"),
+            connection=self._connection("ansible_connection"),
+            private_key_file=self._text("ansible_private_key_file", "ansible_ssh_private_key_file"),
+            become=self._flag("ansible_become"),
+            become_password=self._secret("ansible_become_password", "ansible_become_pass"),
+            password=self._secret("ansible_password", "ansible_ssh_pass", "ansible_ssh_password"),
+        )
+
+    def _text(self, *names: str) -> str | None:
+        """The value under the last of these names that is there: later names win, as in Ansible."""
+        name = next((name for name in reversed(names) if name in self.variables), "")
+        variable = self.variables.get(name)
+        if variable is None or variable.value is None:
+            return None
+        if problem := next(unreadable_values(variable.value), None):
+            self._refuse(name, problem[1])
+            return None
+        if isinstance(variable.value, (dict, list)):
+            self._refuse(name, "should be text")
+            return None
+        text = variable.document.texts.get(variable.path, str(variable.value))
+        if any(ord(character) < 32 or ord(character) == 127 for character in text):
+            self._refuse(name, "should be one line, without control characters")
+            return None
+        return text or None
+
+    def _port(self, *names: str) -> int | None:
+        text = self._text(*names)
+        if text is None or (text.isdecimal() and 1 <= int(text) <= 65535):
+            return int(text) if text else None
+        name = next(name for name in reversed(names) if name in self.variables)
+        self._refuse(name, f'should be an integer between 1 and 65535, not "{text}"')
+        return None
+
+    def _flag(self, name: str) -> bool | None:
+        text = (self._text(name) or "").lower()
+        if text and text not in TRUE | FALSE:
+            self._refuse(name, f'should be true or false, not "{text}"')
+            return None
+        return text in TRUE if text else None
+
+    def _secret(self, *names: str) -> SecretStr | None:
+        text = self._text(*names)
+        return None if text is None else SecretStr(text)
+
+    def _connection(self, name: str) -> Literal["ssh", "local"]:
+        text = self._text(name) or "ssh"
+        if text not in OVER_SSH | HERE:
+            self._refuse(name, f'should be ssh or local, not "{text}"')
+        return "local" if text in HERE else "ssh"
+
+    def _refuse(self, name: str, words: str) -> None:
+        self.problems.append(self.variables[name].describe(words))

@@ -1,0 +1,91 @@
+"""The Python environment that vLLM lives in: by conda, or by uv with the host's own Python."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+from provisioning import pip_conf, uv
+from provisioning.facts import MANAGER_RECORD
+from provisioning.host import as_account, quote
+from provisioning.resources import Directory, File, Product, Resource
+from provisioning.site import TOOLS, Site
+
+UV = "uv==0.13.8"
+SUPERVISOR = "supervisor==4.3.0"
+# By their addresses: once .condarc names a mirror, `defaults` is the mirror's, and has no terms to accept.
+ANACONDA = (
+    "--override-channels --channel https://repo.anaconda.com/pkgs/main --channel https://repo.anaconda.com/pkgs/r"
+)
+
+
+def resources(site: Site) -> Iterator[Resource]:
+    """Yield the tools, the environment, and the record of what made it."""
+    yield tools(site)
+    if site.manager == "uv":
+        yield Directory(posixpath.dirname(site.environment), site.account, site.group, lenient=True)
+    yield _with_conda(site) if site.manager == "conda" else _with_uv(site)
+    yield File(MANAGER_RECORD, f"{site.manager}\n")
+
+
+def tools(site: Site) -> Product:
+    """Give the virtual environment of uv and, on hosts without systemd, supervisor."""
+    wanted = " ".join([UV] if site.facts.systemd else [UV, SUPERVISOR])
+    # pip of the host: it honours the host's configuration (index, certificates, find-links), which uv does not read.
+    # An index URL can hold a password, so it is no argument; the settings are the account's, and this is root's pip.
+    exports = "".join(
+        f"export {variable}={quote(value)}\n" for variable, value in pip_conf.variables(site.settings.pip)
+    )
+    script = exports + (
+        f"set -e; umask 022; [ -x {TOOLS}/bin/pip ] || {{ rm -rf {TOOLS}; /usr/bin/python3 -m venv {TOOLS}; }}\n"
+        f"{TOOLS}/bin/pip install --disable-pip-version-check --no-input --progress-bar off {wanted}\n"
+        f"printf '%s\\n' {quote(wanted)} >{TOOLS}/.installed\n"
+    )
+    return Product(
+        title=f"tools {TOOLS}",
+        look=f"cat {TOOLS}/.installed 2>/dev/null; :",
+        state=wanted,
+        script=script,
+        job_name="tools",
+        describe=lambda _: f"install {wanted} into {TOOLS}",
+        removes=(TOOLS,),
+    )
+
+
+def _with_conda(site: Site) -> Product:
+    name, path = quote(site.settings.environment.name), site.environment
+    # Anaconda's own channels want their terms accepted since July 2025; without consent conda-forge serves.
+    terms = site.settings.conda.accept_terms
+    channels = "" if terms else "--override-channels -c conda-forge"
+    conda = f"{quote(site.miniconda_path)}/bin/conda"
+    accept = f"{conda} tos accept {ANACONDA} 2>/dev/null || :; " if terms else ""
+    create = (
+        f"set -e; {accept}rm -rf {quote(path)}; "
+        f"{conda} create --yes --name {name} {channels} python={quote(site.settings.environment.python)} pip"
+    )
+    return _environment(site, as_account(site.account, site.home, create))
+
+
+def _with_uv(site: Site) -> Product:
+    path = quote(site.environment)
+    return _environment(
+        site, uv.script(site, f"set -e; rm -rf {path}; uv venv --seed --python {quote(site.interpreter)} {path}")
+    )
+
+
+def _environment(site: Site, script: str) -> Product:
+    python = quote(site.environment_python)
+    version = as_account(site.account, site.home, f"{python} -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'")
+    return Product(
+        title=f"environment {site.environment}",
+        # The account may not exist yet, and root runs no interpreter of another account's.
+        look=f"[ -x {python} ] && {version} 2>/dev/null; :",
+        state=site.python,
+        script=script,
+        job_name="environment",
+        describe=lambda found: (
+            f"create {site.environment} with Python {site.python}, by {site.manager} "
+            f"({site.manager_reason})" + (f"; replaces Python {found}" if found else "")
+        ),
+        removes=(site.environment, f"{site.home}/.cache/vllm-provisioning"),
+    )

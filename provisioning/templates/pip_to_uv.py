@@ -1,0 +1,46 @@
+"""Reads `pip config list` from standard input and prints shell that sets uv's variables to the same.
+
+uv names its settings otherwise: https://docs.astral.sh/uv/reference/environment/
+"""
+
+import ast
+import shlex
+import sys
+
+VARIABLES = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "no-index": "UV_NO_INDEX",
+    "trusted-host": "UV_INSECURE_HOST",
+    "cert": "SSL_CERT_FILE",
+    "client-cert": "SSL_CLIENT_CERT",
+    "proxy": "ALL_PROXY",
+    "default-timeout": "UV_HTTP_TIMEOUT",
+    "timeout": "UV_HTTP_TIMEOUT",
+}
+# pip gives a section for `install` precedence over `global`, and variables over both.
+RANKS = {"global": 0, "install": 1, ":env:": 2}
+
+
+def settings(listing: str) -> dict[str, str]:
+    """Give uv's variables for what `pip config list` printed."""
+    found: dict[str, tuple[int, str]] = {}
+    for line in listing.splitlines():
+        name, separator, quoted = line.partition("=")
+        section, _, key = name.rpartition(".")
+        rank = RANKS.get(section)
+        if separator and rank is not None and key in VARIABLES and rank >= found.get(key, (0, ""))[0]:
+            found[key] = rank, ast.literal_eval(quoted)
+    values = {VARIABLES[key]: value for key, (_, value) in found.items()}
+    # pip takes several values separated by white space or new lines; uv takes commas for find-links, spaces elsewhere.
+    for key, separator in (("UV_FIND_LINKS", ","), ("UV_INDEX", " "), ("UV_INSECURE_HOST", " ")):
+        if key in values:
+            values[key] = separator.join(values[key].split())
+    # pip looks for the best version in all indexes; uv by default stops at the first that knows the name.
+    return {**values, "UV_INDEX_STRATEGY": "unsafe-best-match"}
+
+
+if __name__ == "__main__":
+    for variable, value in settings(sys.stdin.read()).items():
+        print(f"export {variable}={shlex.quote(value)}")

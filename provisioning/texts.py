@@ -1,0 +1,60 @@
+"""Strings that must match a pattern, with words for people where they do not; and those that settings are made of."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+DEFAULT_MINICONDA = "py310_26.5.3-1"
+
+
+@dataclass(frozen=True)
+class Matching:
+    """A string that matches `pattern` as a whole; `expected` says so in words (editors show them too)."""
+
+    pattern: str
+    expected: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The string's own schema, with the pattern checked after it."""
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """`patternErrorMessage` is what editors with yaml-language-server show."""
+        words = {"pattern": f"^({self.pattern})$", "patternErrorMessage": f"should be {self.expected}"}
+        return {**handler(schema), **words}
+
+    def _check(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value):
+            raise PydanticCustomError("pattern", "should be {expected}", {"expected": self.expected})
+        return value
+
+
+Line = Annotated[str, Matching(r"[^\x00-\x1f\x7f-\x9f]+", "text on one line, without control characters")]
+# Where a value may hold several lines: tabs and newlines, and nothing else below the space.
+Text = Annotated[str, Matching(r"[^\x00-\x08\x0b-\x1f\x7f-\x9f]*", "text without control characters")]
+Name = Annotated[str, Matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name of letters, digits, '.', '_' and '-'")]
+AccountName = Annotated[
+    str,
+    Matching(r"(?!root$)[a-z_][a-z0-9_-]*", '"auto", or the name of an account other than root, which never serves'),
+]
+VariableName = Annotated[str, Matching(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")]
+HostPath = Annotated[str, Matching(r"(/|~/|~$)[^\x00-\x1f\x7f-\x9f]*", "an absolute path, or one that begins with ~/")]
+Url = Annotated[str, Matching(r"(https?|file)://[!-~]+", "a URL (http, https or file)")]
+AptMirror = Annotated[str, Matching(r"none|tuna|https?://[!-~]+", '"none", "tuna" or an http(s) URL')]
+PipIndex = Annotated[str, Matching(r"host|tuna|(https?|file)://[!-~]+", '"host", "tuna" or a URL')]
+PackageName = Annotated[str, Matching(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?", "the name of a Debian package")]
+InstallerVersion = Annotated[
+    str, Matching(r"latest|py\d+_\d[\d.]*-\d+", f'"latest", or a version such as "{DEFAULT_MINICONDA}"')
+]
+PythonVersion = Annotated[str, Matching(r"3\.\d+(\.\d+)?", 'a version of Python such as "3.10"')]
+VllmVersion = Annotated[str, Matching(r"auto|\d+(\.\d+)+[A-Za-z0-9.+]*", '"auto", or a version such as "0.31.0"')]
+CpuList = Annotated[
+    str, Matching(r"auto|\d+(-\d+)?([,|]\d+(-\d+)?)*", '"auto", or CPUs such as "0-7" ("0-7|8-15" for two ranks)')
+]
+Address = Annotated[str, Matching(r"[A-Za-z0-9.:_-]+", "an IP address or a host name")]
+Seconds = Annotated[int, Field(ge=1)]

@@ -1,0 +1,1 @@
+"""How bytes reach a host: a process on this machine, or a channel of an SSH connection."""

@@ -1,0 +1,67 @@
+"""The contract of a transport: run one command line with bytes on its standard input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+OnOutput = Callable[[bytes], None]
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a command left: its exit code and all it wrote."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Transport(Protocol):
+    """A way to one host. Connections are made on first use and kept."""
+
+    connections: int
+    """Connections opened so far (0 for this machine)."""
+
+    def execute(
+        self, command: str, stdin: bytes, *, timeout: float | None = None, on_output: OnOutput | None = None
+    ) -> Completed:
+        """Run `command` with `stdin`.
+
+        `timeout` is in seconds without any output. With `on_output` standard output goes there, not into the result.
+        Raises `ConnectionLostError` when the connection breaks, or the timeout passes on it (`CommandError` here, where
+        there is none to break).
+        """
+        ...
+
+    def hold(self, command: str, stdin: bytes) -> AbstractContextManager[Held]:
+        """Start `command` and keep it running, its standard input open, until the context ends."""
+        ...
+
+    def forward(self, address: str, port: int) -> AbstractContextManager[str]:
+        """Give `HOST:PORT` of this machine, from where that address and port are reached as from the host."""
+        ...
+
+    def close(self) -> None:
+        """Drop the connection."""
+        ...
+
+
+class Held(Protocol):
+    """A command that is kept running."""
+
+    def lines(self) -> Iterator[str]:
+        """Lines that the command writes, as they come."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Write to its standard input."""
+        ...
+
+
+def decoded_lines(stream: IO[bytes]) -> Iterator[str]:
+    """Lines of a byte stream as text."""
+    for line in iter(stream.readline, b""):
+        yield line.decode(errors="replace").rstrip("\n")

@@ -1,0 +1,123 @@
+"""This machine: commands are processes, in a session of their own so that Ctrl-C does not cut them in the middle."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from provisioning.errors import CommandError
+from provisioning.transport.base import Completed, OnOutput, decoded_lines
+
+
+class _HeldProcess:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def lines(self) -> Iterator[str]:
+        assert self._process.stdout is not None
+        return decoded_lines(self._process.stdout)
+
+    def write(self, data: bytes) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(data)
+        self._process.stdin.flush()
+
+
+class LocalTransport:
+    """Runs commands on the machine that this program runs on."""
+
+    connections = 0
+
+    def execute(
+        self, command: str, stdin: bytes, *, timeout: float | None = None, on_output: OnOutput | None = None
+    ) -> Completed:
+        """Run `command`; see `Transport.execute`."""
+        process = _start(command)
+        silence = _Silence(process, timeout)
+        errors: list[bytes] = []
+        assert process.stdout is not None
+        reader = threading.Thread(target=_collect, args=(process, errors), daemon=True)
+        reader.start()
+        _feed(process, stdin)
+        output: list[bytes] = []
+        try:
+            while chunk := process.stdout.read1(65536):  # type: ignore[attr-defined]
+                silence.broken()
+                (on_output or output.append)(chunk)
+        finally:
+            silence.stop()
+        reader.join()
+        exit_code = process.wait()
+        if silence.passed:
+            raise CommandError("the command gave no sign of life", cause=f"nothing for {timeout:.0f} s")
+        return Completed(exit_code, b"".join(output), b"".join(errors))
+
+    @contextmanager
+    def hold(self, command: str, stdin: bytes) -> Iterator[_HeldProcess]:
+        """Keep `command` running; see `Transport.hold`."""
+        process = _start(command)
+        assert process.stdin is not None
+        try:
+            process.stdin.write(stdin)
+            process.stdin.flush()
+            yield _HeldProcess(process)
+        finally:
+            process.stdin.close()
+            process.wait(timeout=10)
+
+    @contextmanager
+    def forward(self, address: str, port: int) -> Iterator[str]:
+        """Give the place itself: it is on this machine already."""
+        yield f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+class _Silence:
+    """Kills a process that writes nothing for `timeout` seconds."""
+
+    def __init__(self, process: subprocess.Popen[bytes], timeout: float | None) -> None:
+        self.passed = False
+        self._process = process
+        self._timeout = timeout
+        self._timer: threading.Timer | None = None
+        self.broken()
+
+    def broken(self) -> None:
+        self.stop()
+        if self._timeout is not None:
+            self._timer = threading.Timer(self._timeout, self._expire)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def stop(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+    def _expire(self) -> None:
+        self.passed = True
+        self._process.kill()
+
+
+def _start(command: str) -> subprocess.Popen[bytes]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        ["/bin/sh", "-c", command], stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, cwd="/"
+    )
+
+
+def _feed(process: subprocess.Popen[bytes], stdin: bytes) -> None:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(stdin)
+        process.stdin.close()
+    except BrokenPipeError:
+        pass  # it ended without reading all; its exit code and its words say why
+
+
+def _collect(process: subprocess.Popen[bytes], errors: list[bytes]) -> None:
+    assert process.stderr is not None
+    errors.append(process.stderr.read())

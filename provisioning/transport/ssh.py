@@ -1,0 +1,160 @@
+"""A host over SSH: Fabric's connection (ssh_config, jump hosts, agents), with host keys checked.
+
+Fabric adds unknown host keys silently (its policy is hard-coded to AutoAddPolicy), so the policy is set here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from provisioning.errors import ConnectionLostError
+from provisioning.transport.base import Completed, OnOutput, decoded_lines
+
+HELD_SILENCE = 60
+"""Seconds to wait for a line of a command that is kept running, and for the host to take one."""
+
+
+class _HeldChannel:
+    def __init__(self, channel: Any, lost: Callable[[str], ConnectionLostError]) -> None:
+        self._channel = channel
+        self._lost = lost
+
+    def lines(self) -> Iterator[str]:
+        try:
+            yield from decoded_lines(self._channel.makefile("rb"))
+        except TimeoutError as error:
+            raise self._lost(f"no answer for {HELD_SILENCE} s") from error
+
+    def write(self, data: bytes) -> None:
+        self._channel.sendall(data)
+
+
+class SshTransport:
+    """Runs commands over one SSH connection, opened on first use by `connect` (a `fabric.Connection`, open)."""
+
+    def __init__(self, name: str, connect: Callable[[], Any]) -> None:
+        self.connections = 0
+        self._name = name
+        self._connect = connect
+        self._connection: Any = None
+        self._opening = threading.Lock()
+
+    def execute(
+        self, command: str, stdin: bytes, *, timeout: float | None = None, on_output: OnOutput | None = None
+    ) -> Completed:
+        """Run `command`; see `Transport.execute`."""
+        channel = self._channel()
+        errors: list[bytes] = []
+        output: list[bytes] = []
+        try:
+            channel.settimeout(timeout)
+            channel.exec_command(command)
+            reader = threading.Thread(target=_collect, args=(channel, errors), daemon=True)
+            reader.start()
+            _feed(channel, stdin)
+            while chunk := channel.recv(65536):
+                (on_output or output.append)(chunk)
+            reader.join(timeout=10)
+            exit_code = channel.recv_exit_status() if channel.exit_status_ready() or self._alive() else -1
+        except TimeoutError as error:
+            # Long commands beat: whether the network or the host hangs, only a new connection can tell.
+            raise self._lost(f"no sign of life for {timeout or 0:.0f} s") from error
+        except (OSError, EOFError, _ssh_exception()) as error:
+            raise self._lost(str(error) or type(error).__name__) from error
+        finally:
+            channel.close()
+        if exit_code == -1:
+            raise self._lost("it closed before the command ended")
+        return Completed(exit_code, b"".join(output), b"".join(errors))
+
+    @contextmanager
+    def hold(self, command: str, stdin: bytes) -> Iterator[_HeldChannel]:
+        """Keep `command` running; see `Transport.hold`."""
+        channel = self._channel()
+        channel.settimeout(HELD_SILENCE)
+        try:
+            try:
+                channel.exec_command(command)
+                channel.sendall(stdin)
+            except (OSError, EOFError, _ssh_exception()) as error:
+                raise self._lost(str(error) or type(error).__name__) from error
+            yield _HeldChannel(channel, self._lost)
+        finally:
+            channel.close()
+
+    @contextmanager
+    def forward(self, address: str, port: int) -> Iterator[str]:
+        """Open a tunnel from a free local port.
+
+        Raises `ConnectionRefusedError` where nobody listens: Fabric's tunnel would let its client wait for ever.
+        """
+        import socket
+
+        from paramiko.ssh_exception import ChannelException
+
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            local_port = int(free.getsockname()[1])
+        self._channel().close()
+        try:
+            transport = self._connection.client.get_transport()
+            transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=30).close()
+        except ChannelException as error:
+            raise ConnectionRefusedError(error.text) from error
+        with self._connection.forward_local(local_port, port, remote_host=address):
+            yield f"127.0.0.1:{local_port}"
+
+    def close(self) -> None:
+        """Drop the connection."""
+        with self._opening:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _channel(self) -> Any:
+        with self._opening:
+            if self._connection is None or not self._alive():
+                self._connection = self._connect()
+                self.connections += 1
+            transport = self._connection.client.get_transport()
+        try:
+            return transport.open_session(timeout=30)
+        except (OSError, EOFError, _ssh_exception()) as error:
+            raise self._lost(str(error)) from error
+
+    def _alive(self) -> bool:
+        transport = self._connection.client.get_transport() if self._connection is not None else None
+        return bool(transport and transport.is_active())
+
+    def _lost(self, cause: str) -> ConnectionLostError:
+        self.close()
+        return ConnectionLostError(
+            f"{self._name}: the SSH connection was lost",
+            cause=cause,
+            remedy="Run the same command again: it goes on where it stopped.",
+        )
+
+
+def _ssh_exception() -> type[Exception]:
+    from paramiko.ssh_exception import SSHException
+
+    return SSHException
+
+
+def _feed(channel: Any, stdin: bytes) -> None:
+    try:
+        channel.sendall(stdin)
+        channel.shutdown_write()
+    except OSError:
+        pass  # it ended without reading all; its exit code and its words say why
+
+
+def _collect(channel: Any, errors: list[bytes]) -> None:
+    try:
+        while chunk := channel.recv_stderr(65536):
+            errors.append(chunk)
+    except OSError:
+        pass  # the reader of standard output reports the loss

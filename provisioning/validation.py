@@ -1,0 +1,189 @@
+"""What is wrong with settings, in words for people: pydantic's errors told from the JSON schema of the settings."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from provisioning.serve_settings import Serve, shared_ports, undefined_models
+from provisioning.settings import HostSettings
+from provisioning.spelling import nearest
+from provisioning.yaml_document import KeyPath, Opaque, Unsafe
+
+Problem = tuple[KeyPath, str]
+Schema = Mapping[str, Any]
+TextOf = Callable[[KeyPath], str | None]
+BRACES = re.compile(r"\{\{|\{%")
+
+
+def check(settings: Mapping[str, Any], text_of: TextOf = lambda path: None) -> list[Problem]:
+    """Every problem of a host's settings but `conflicts`. `text_of` gives a scalar as it is written."""
+    unreadable = list(unreadable_values(settings))
+    found = dict(unreadable)
+    for error in _errors(settings):
+        if error["type"] != "conflicts":
+            path, words = _tell(error, settings, text_of)
+            if not any(path[: len(above)] == above for above in found):
+                found[path] = words
+    return list(found.items())
+
+
+def conflicts(settings: Mapping[str, Any]) -> list[Problem]:
+    """Where settings contradict each other, judged by whatever is valid by itself."""
+    broken = {path for path, _ in check(settings)}
+    services, models = settings.get("services"), settings.get("models", {})
+    if not isinstance(services, Mapping) or not isinstance(models, Mapping):
+        return []
+    names = [name for name in services if not {("services", str(name)), ("services",)} & broken]
+    wanted, ports = {}, {}
+    for name in names:
+        if ("services", name, "model") not in broken:
+            wanted[name] = services[name]["model"]
+        if not {("services", name, "port"), ("serve", "port"), ("serve",)} & broken:
+            ports[name] = services[name].get("port", settings.get("serve", {}).get("port", Serve().port))
+    return [*undefined_models(wanted, [str(name) for name in models]), *shared_ports(ports)]
+
+
+def unreadable_values(value: Any, path: KeyPath = ()) -> Iterator[Problem]:
+    """Values that only Ansible could read: templates, and what is encrypted with its vault."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from unreadable_values(item, (*path, str(key)))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from unreadable_values(item, (*path, str(index)))
+    elif isinstance(value, Opaque):
+        yield path, f"is encrypted with {value.tag}, which cannot be read here"
+    elif isinstance(value, str) and not isinstance(value, Unsafe) and BRACES.search(value):
+        yield path, "holds a template ({{ … }}), and templates are not evaluated; write the value, or tag it !unsafe"
+
+
+def _errors(settings: Mapping[str, Any]) -> list[ErrorDetails]:
+    try:
+        HostSettings.model_validate(settings)
+    except ValidationError as error:
+        return error.errors(include_url=False)
+    return []
+
+
+def _tell(error: ErrorDetails, settings: Any, text_of: TextOf) -> Problem:
+    location = error["loc"]
+    if location[-1:] == ("[key]",):
+        return tuple(map(str, location[:-1])), f"the key {error['msg']}"
+    known, schema = _locate(location)
+    path = tuple(map(str, location))
+    if error["type"] in ("extra_forbidden", "invalid_key") and known == len(location) - 1:
+        close = nearest(path[-1], schema["properties"])
+        return path, "unknown key; " + (
+            f'did you mean "{close}"?' if close else f"known are {', '.join(schema['properties'])}"
+        )
+    if error["type"] == "missing" and known == len(location):
+        return path, f"is missing: {schema['description'][0].lower()}{schema['description'][1:].rstrip('.')}"
+    if error["type"] == "conflict":
+        return path, error["msg"]
+    return path[:known], _should_be(schema, _value_at(settings, location[:known]), path[:known], text_of)
+
+
+def _should_be(schema: Schema, value: Any, path: KeyPath, text_of: TextOf) -> str:
+    expected, text = expectation(schema), text_of(path)
+    if isinstance(value, (bool, int, float, datetime.date)) and text is not None and _takes_text(schema):
+        return f'should be {expected}; {text} without quotes is {_kind(value)}: write "{text}"'
+    # A variable of a server may well be a secret.
+    shown = _kind(value) if len(path) > 2 and path[-2] == "environment" else show(value)
+    return f"should be {expected}, not {shown}"
+
+
+def _takes_text(schema: Schema) -> bool:
+    return any(branch.get("type") == "string" and "enum" not in branch for branch in schema.get("anyOf", [schema]))
+
+
+def _value_at(settings: Any, location: tuple[int | str, ...]) -> Any:
+    for part in location:
+        settings = settings[part]
+    return settings
+
+
+@functools.cache
+def _root() -> Schema:
+    return HostSettings.model_json_schema()
+
+
+def _resolve(schema: Schema) -> Schema:
+    while "$ref" in schema:
+        above = {key: value for key, value in schema.items() if key != "$ref"}
+        schema = {**_root()["$defs"][schema["$ref"].rsplit("/", 1)[1]], **above}
+    return schema
+
+
+def _locate(location: tuple[int | str, ...]) -> tuple[int, Schema]:
+    """How many parts of an error's location are keys, and the schema there; the rest names branches of a union."""
+    schema = _resolve(_root())
+    for known, part in enumerate(location):
+        patterns = list(schema.get("patternProperties", {}).values())
+        below = schema.get("properties", {}).get(part) or next(iter(patterns), None)
+        if isinstance(part, int):
+            below = schema.get("items", below)
+        if not isinstance(below, Mapping):
+            return known, schema
+        schema = _resolve(below)
+    return len(location), schema
+
+
+def expectation(schema: Schema) -> str:
+    """What a schema allows, as words that follow "should be"."""
+    *others, last = dict.fromkeys(_alternatives(_resolve(schema)))
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _alternatives(schema: Schema) -> list[str]:
+    if "anyOf" in schema:
+        return [words for branch in schema["anyOf"] for words in _alternatives(_resolve(branch))]
+    if "patternErrorMessage" in schema:
+        return [str(schema["patternErrorMessage"]).removeprefix("should be ")]
+    if "enum" in schema or "const" in schema:
+        return [json.dumps(choice) for choice in schema.get("enum", [schema.get("const")])]
+    if schema.get("type") == "array":
+        least = " of at least one item" if schema.get("minItems") else ""
+        return [f"a list{least} (each item {expectation(schema['items'])})"]
+    if schema.get("required"):
+        return ["{" + ", ".join(f"{key}: …" for key in schema["required"]) + "}"]
+    words = {"integer": "an integer", "number": "a number", "boolean": "true or false", "null": "null"}
+    return [words.get(schema.get("type", ""), "a mapping") + _bounds(schema)]
+
+
+def _bounds(schema: Schema) -> str:
+    least, most = schema.get("minimum"), schema.get("maximum")
+    if least is not None and most is not None:
+        return f" between {least} and {most}"
+    if "exclusiveMinimum" in schema:
+        return f" above {schema['exclusiveMinimum']:g}"
+    return f" of at least {least}" if least is not None else ""
+
+
+def show(value: Any) -> str:
+    """A value as people wrote it, shortened, and without passwords of URLs."""
+    if isinstance(value, (str, bool, int, float)):
+        text = re.sub(r"//[^/@\s]*@", "//***@", json.dumps(value, ensure_ascii=False))
+        return text if len(text) <= 60 else text[:57] + '…"'
+    return _kind(value)
+
+
+def _kind(value: Any) -> str:
+    kinds: tuple[tuple[type, str], ...] = (
+        (bool, "true or false"),
+        (int, "a number"),
+        (float, "a number"),
+        (str, "text"),
+        (list, "this list" if value else "an empty list"),
+        (dict, "this mapping" if value else "an empty mapping"),
+        (datetime.date, "a date"),
+        (type(None), "null"),
+    )
+    return next((words for kind, words in kinds if isinstance(value, kind)), type(value).__name__)

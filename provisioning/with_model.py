@@ -1,0 +1,51 @@
+"""`--model`: another model for a service, without editing the inventory."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from provisioning.errors import ConfigurationError
+from provisioning.inventory import HostEntry
+from provisioning.serve_settings import Service
+from provisioning.settings import HostSettings, Model
+from provisioning.spelling import did_you_mean
+
+
+def with_model(entry: HostEntry, model: str, service: str = "") -> HostEntry:
+    """Serve `model` (a name of `models`, `demo`, or a folder on the host) with `service`, or with the host's first.
+
+    A host without services gets one, named after the model. Raises `ConfigurationError` for unknown names.
+    """
+    settings = entry.settings
+    models, services = dict(settings.models), dict(settings.services)
+    name = _define(model, models)
+    if service and service not in services:
+        raise ConfigurationError(
+            f"{entry.name}: there is no service {service!r} (--service)", cause=did_you_mean(service, services)
+        )
+    target = service or next(iter(services), name)
+    if target in services:
+        services[target] = services[target].model_copy(update={"model": name})
+    else:
+        services[target] = Service(model=name)
+    checked = HostSettings.model_validate({**dict(settings), "models": models, "services": services})
+    return replace(entry, settings=checked)
+
+
+def _define(model: str, models: dict[str, Model]) -> str:
+    """Give the model's name, defining it where it is a folder or the demo."""
+    if model in models:
+        return model
+    if model == "demo":
+        models[model] = Model(method="demo")
+        return model
+    if model.startswith(("/", "~/")):
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", model.rstrip("/").rpartition("/")[2]).strip("-._") or "model"
+        models[name] = Model(method="path", path=model)
+        return name
+    raise ConfigurationError(
+        f"--model: {model!r} is not defined under models",
+        cause=did_you_mean(model, models),
+        remedy="Name a model of the inventory, `demo`, or a folder on the host such as '~/ModelSpace/Qwen2-7B'.",
+    )

@@ -1,0 +1,65 @@
+"""Reads YAML with the line of every key. No code is run, whatever the file says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from provisioning.errors import ConfigurationError
+from provisioning.yaml_document import Document
+from provisioning.yaml_nodes import LOADER, MAX_DEPTH, Builder
+
+MAX_BYTES = 8 * 2**20
+
+
+def read(path: Path, label: str) -> Document:
+    """Read a YAML file. Raises ConfigurationError where it cannot be read or is no YAML."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{label} cannot be read", cause=str(error.strerror)) from error
+    if len(content) > MAX_BYTES:
+        raise ConfigurationError(f"{label} is too large", cause=f"{len(content)} bytes; the bound is {MAX_BYTES}")
+    try:
+        return parse(content.decode("utf-8-sig"), label)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ConfigurationError(f"{label} is not valid YAML", cause=f"{label}:{line}: is not UTF-8 text") from error
+
+
+def parse(text: str, label: str) -> Document:
+    """Parse one YAML document. Raises ConfigurationError on broken YAML; what else is wrong is in `problems`."""
+    document = Document(label)
+    try:
+        _bound_depth(text, label)
+        node = yaml.compose(text, Loader=LOADER)
+        if node is not None:
+            document.lines[()] = node.start_mark.line + 1
+            document.data = Builder(document).build(node, ())
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{label} is not valid YAML", cause=_explain(error, text, label)) from error
+    return document
+
+
+def _bound_depth(text: str, label: str) -> None:
+    """Look at the nesting before any node is made: libyaml's composer recurses in C, and would crash."""
+    depth = 0
+    for event in yaml.parse(text, Loader=LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            cause = f"{label}:{line}: is nested more than {MAX_DEPTH} levels deep"
+            raise ConfigurationError(f"{label} is nested too deeply", cause=cause)
+
+
+def _explain(error: yaml.YAMLError, text: str, label: str) -> str:
+    if isinstance(error, yaml.reader.ReaderError):
+        place = text[: error.position] if isinstance(error.position, int) else ""
+        return f"{label}:{place.count(chr(10)) + 1}: holds a character that YAML does not allow"
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    line = mark.line + 1 if mark else 1
+    words = ", ".join(str(part) for part in (getattr(error, "context", ""), getattr(error, "problem", "")) if part)
+    lines = text.splitlines()
+    indent = lines[line - 1][: -len(lines[line - 1].lstrip()) or None] if line <= len(lines) else ""
+    return f"{label}:{line}: {words}" + ("; indent with spaces, not with tabs" if "\t" in indent else "")

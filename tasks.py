@@ -1,0 +1,240 @@
+"""The tasks: what a person can type. Each parses, loads the inventory, works on hosts, and ends with an exit code.
+
+Heavy modules are imported where they are used, so that `invoke --list` answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import task
+
+from provisioning.command_line import COMMON, command
+
+CHANGING = {**COMMON, "verbose": "Show every line of every log."}
+SERVICE = {"service": "Name of one service; all of the host's if left out."}
+MODEL = {
+    "model": "Serve this instead of the inventory's: a name of `models`, or a folder on the host.",
+    "service": "With --model: whose model to replace; the host's first service if left out.",
+}
+
+
+@task(help={**CHANGING, **MODEL, "device": "cpu or cuda."})
+@command
+def up(
+    ctx: Context,
+    hosts: str = "",
+    inventory: str = "",
+    model: str = "",
+    service: str = "",
+    device: str = "",
+    verbose: bool = False,
+) -> Any:
+    """Do the whole job: environment, vLLM, model, service, first token; then ask the model a question."""
+    from provisioning import commands
+
+    return commands.up(ctx, inventory, hosts, model=model, service=service, device=device, verbose=verbose)
+
+
+@task(
+    help={
+        **COMMON,
+        **MODEL,
+        "device": "cpu or cuda.",
+        "json": "Print an object `hosts` instead of text.",
+        "detailed_exitcode": "Exit with 0 for nothing to do, 1 for an error, 2 for changes.",
+    }
+)
+@command
+def plan(
+    ctx: Context,
+    hosts: str = "",
+    inventory: str = "",
+    model: str = "",
+    service: str = "",
+    device: str = "",
+    json: bool = False,
+    detailed_exitcode: bool = False,
+) -> Any:
+    """Show what `up` would change, as diffs; change nothing."""
+    from provisioning import commands
+
+    overrides = {"model": model, "service": service, "device": device}
+    return commands.plan(inventory, hosts, as_json=json, detailed_exitcode=detailed_exitcode, **overrides)
+
+
+@task(help=CHANGING)
+@command
+def provision(ctx: Context, hosts: str = "", inventory: str = "", verbose: bool = False) -> Any:
+    """Install system packages, compilers, Miniconda, mirrors and the Python environment."""
+    from provisioning import commands
+
+    return commands.converge(ctx, inventory, hosts, "PROVISION", verbose=verbose)
+
+
+@task(help={**CHANGING, "device": "cpu or cuda.", "method": "auto or wheel."})
+@command
+def build(
+    ctx: Context, hosts: str = "", inventory: str = "", device: str = "", method: str = "", verbose: bool = False
+) -> Any:
+    """Install vLLM into the environment, and prove that it works there."""
+    from provisioning import commands
+
+    return commands.converge(ctx, inventory, hosts, "BUILD", device=device, method=method, verbose=verbose)
+
+
+@task(help={**CHANGING, **MODEL})
+@command
+def download(
+    ctx: Context, hosts: str = "", inventory: str = "", model: str = "", service: str = "", verbose: bool = False
+) -> Any:
+    """Put the models of the services on the hosts."""
+    from provisioning import commands
+
+    return commands.converge(ctx, inventory, hosts, "DOWNLOAD", model=model, service=service, verbose=verbose)
+
+
+@task(help={**CHANGING, **MODEL})
+@command
+def serve(
+    ctx: Context, hosts: str = "", inventory: str = "", model: str = "", service: str = "", verbose: bool = False
+) -> Any:
+    """Register the services and start them; done when each has generated a token."""
+    from provisioning import commands
+
+    return commands.converge(ctx, inventory, hosts, "SERVE", model=model, service=service, verbose=verbose)
+
+
+@task(help=COMMON)
+@command
+def doctor(ctx: Context, hosts: str = "", inventory: str = "") -> Any:
+    """Look for what would go wrong, before anything is changed."""
+    from provisioning import commands
+
+    return commands.doctor(inventory, hosts)
+
+
+@task(help={**COMMON, "json": "Print an object `hosts` instead of text."})
+@command
+def status(ctx: Context, hosts: str = "", inventory: str = "", json: bool = False) -> Any:
+    """Show each host's services, and what differs from the inventory."""
+    from provisioning import operations
+
+    return operations.status(inventory, hosts, as_json=json)
+
+
+@task(help={**COMMON, **SERVICE, "follow": "Go on until Ctrl-C.", "lines": "Lines to show of each service."})
+@command
+def logs(
+    ctx: Context, hosts: str = "", inventory: str = "", service: str = "", follow: bool = False, lines: int = 50
+) -> Any:
+    """Show the services' logs."""
+    from provisioning import operations
+
+    return operations.logs(inventory, hosts, service, follow=follow, lines=lines)
+
+
+@task(help={**COMMON, **SERVICE})
+@command
+def start(ctx: Context, hosts: str = "", inventory: str = "", service: str = "") -> Any:
+    """Start services, and wait for their first token."""
+    from provisioning import operations
+
+    return operations.control(ctx, inventory, hosts, service, "start")
+
+
+@task(help={**COMMON, **SERVICE})
+@command
+def stop(ctx: Context, hosts: str = "", inventory: str = "", service: str = "") -> Any:
+    """Stop services."""
+    from provisioning import operations
+
+    return operations.control(ctx, inventory, hosts, service, "stop")
+
+
+@task(help={**COMMON, **SERVICE})
+@command
+def restart(ctx: Context, hosts: str = "", inventory: str = "", service: str = "") -> Any:
+    """Restart services, and wait for their first token."""
+    from provisioning import operations
+
+    return operations.control(ctx, inventory, hosts, service, "restart")
+
+
+@task(
+    positional=["question"],
+    help={**COMMON, **SERVICE, "question": "What to ask.", "max_tokens": "Length of the answer at most, in tokens."},
+)
+@command
+def chat(
+    ctx: Context, question: str, hosts: str = "", inventory: str = "", service: str = "", max_tokens: int = 512
+) -> Any:
+    """Ask a service, through the OpenAI client (and an SSH tunnel, for a remote host); the answer is streamed."""
+    from provisioning import operations
+
+    return operations.chat(inventory, hosts, service, question, max_tokens)
+
+
+@task(help={**COMMON, "yes": "Do not ask.", "keep_models": "Leave the models' folders."})
+@command
+def remove(ctx: Context, hosts: str = "", inventory: str = "", yes: bool = False, keep_models: bool = False) -> Any:
+    """Show what this project made on the hosts, ask, and remove that and nothing else."""
+    from provisioning import removal
+
+    return removal.remove(ctx, inventory, hosts, yes=yes, keep_models=keep_models)
+
+
+@task(help={"output": "File to write instead of standard output."})
+@command
+def schema(ctx: Context, output: str = "") -> Any:
+    """Print the JSON Schema of inventory.yaml, for completion in editors."""
+    from provisioning import commands
+
+    return commands.schema(output)
+
+
+@task(
+    help={
+        "full": "Run the long tests too.",
+        "select": "Run only tests that match this expression (pytest -k).",
+        "path": "Run only the tests of this file or folder.",
+    }
+)
+@command
+def test(ctx: Context, full: bool = False, select: str = "", path: str = "") -> Any:
+    """Run the tests. As root they boot real Debian hosts; otherwise those are skipped, with the reason."""
+    from provisioning import development
+
+    return development.test(full=full, select=select, path=path)
+
+
+@task
+@command
+def lint(ctx: Context) -> Any:
+    """Check style (ruff), types (mypy) and shell (shellcheck)."""
+    from provisioning import development
+
+    return development.lint()
+
+
+namespace = Collection(
+    up,
+    plan,
+    provision,
+    build,
+    download,
+    serve,
+    doctor,
+    status,
+    logs,
+    start,
+    stop,
+    restart,
+    chat,
+    remove,
+    schema,
+    test,
+    lint,
+)
