@@ -1,0 +1,1 @@
+"""The README, followed on a real machine."""

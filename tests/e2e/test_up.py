@@ -1,0 +1,294 @@
+"""From a bare Debian machine, over SSH, to the answer of a real vLLM that systemd keeps alive; then its whole life.
+
+The tests are one story on one machine: each goes on where the one before it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from hosts.controller import Controller
+from hosts.machine import Machine
+from hosts.proxy import Proxy
+from hosts.serving import (
+    BOOT,
+    QUESTION,
+    Served,
+    answer,
+    answers,
+    client,
+    command_lines,
+    free_port,
+    process,
+    processes,
+    served,
+    settings,
+    state,
+    wait_until,
+)
+from hosts.snapshot import snapshot
+
+from provisioning import converge, fleet, inventory, steps
+from provisioning.clients.demo_model import QUESTIONS
+from provisioning.converge import Outcome
+from provisioning.report import Report
+
+pytestmark = pytest.mark.timeout(1200)
+
+
+@dataclass
+class Story:
+    """The machine, and what was learnt on the way."""
+
+    bare: Served
+    machine: Machine
+    controller: Controller
+    settings: dict[str, Any]
+    key: str = ""
+    said: list[str] = field(default_factory=list)
+    """All that the commands have printed since there is a key."""
+
+    @property
+    def port(self) -> int:
+        return self.bare.port
+
+    def type(self, *arguments: str, timeout: float = 400) -> str:
+        """Type a command, which is to succeed, with the settings as they are now."""
+        self.controller.manage(self.machine, **self.settings)
+        self.said.append(self.controller.succeed(*arguments, timeout=timeout))
+        return self.said[-1]
+
+    def serve(self, name: str = "demo", **changes: Any) -> None:
+        """Edit the inventory's settings of a service."""
+        self.settings["services"].setdefault(name, {}).update(changes)
+
+
+@pytest.fixture(scope="module")
+def story(
+    pytestconfig: pytest.Config,
+    ssh_key: Path,
+    module_machine: Callable[..., Machine],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Story:
+    """The machine after `invoke up`, switched off, and not yet on again."""
+    folder = tmp_path_factory.mktemp("controller")
+    bare = served(pytestconfig, ssh_key, folder / "first")
+    machine = module_machine("bookworm", like=bare.machine, start=False)
+    return Story(bare, machine, Controller(folder / "later"), settings(bare.port))
+
+
+def test_one_command_takes_a_bare_machine_to_an_answer(story: Story) -> None:
+    said = story.bare.first.output
+    print(f"\nup, from a bare machine: {story.bare.first.seconds:.0f} s")
+    assert f"? {QUESTION}\n  {QUESTIONS[QUESTION]}" in said
+    assert f"demo serves demo at http://127.0.0.1:{story.port}/v1" in said
+    assert "system: install " in said
+    assert "failed" not in said.splitlines()[-1]
+
+
+def test_it_serves_again_by_itself_after_a_boot(story: Story) -> None:
+    began = time.monotonic()
+    story.machine.start(BOOT)
+    wait_until(lambda: answers(story.port), "answer", BOOT)
+    print(f"\nserving {time.monotonic() - began:.0f} s after power on")
+    assert state(story.machine)["phase"] == "ready"
+    assert state(story.machine)["restarts"] == 0
+
+
+def test_again_there_is_nothing_to_do(story: Story) -> None:
+    pid = process(story.machine, "api_server")
+    began = time.monotonic()
+    said = story.type("up")
+    print(f"\nup, with nothing to do: {time.monotonic() - began:.1f} s")
+    assert time.monotonic() - began < 15
+    assert "nothing to do" in said
+    assert QUESTION not in said
+    assert process(story.machine, "api_server") == pid
+
+
+def test_looking_costs_one_connection_and_two_round_trips(
+    story: Story, proxy: Callable[[Machine], Proxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted where they are made, and on the line between."""
+    line = proxy(story.machine)
+    story.controller.manage(story.machine, **story.settings, host_keys="accept-new")
+    text = re.sub(r"      ansible_port: \d+\n", "", story.controller.inventory.read_text())
+    text = text.replace("      ansible_user:", f"      ansible_port: {line.port}\n      ansible_user:")
+    story.controller.inventory.write_text(text)
+    monkeypatch.setenv("HOME", str(story.controller.home))
+    (entry,) = inventory.load(story.controller.inventory).select()
+    host = fleet.open_host(entry)
+    try:
+        outcome = converge.apply(host, entry, steps.SERVE, Outcome(entry.name), report=Report(), run_id="counted")
+    finally:
+        host.close()
+    assert (outcome.status, outcome.changes) == ("ok", [])
+    assert host.round_trips <= 2
+    assert line.connections == 1
+
+
+def test_plan_and_status_see_it_as_it_should_be(story: Story) -> None:
+    assert "nothing to do" in story.type("plan", "--detailed-exitcode")
+    name = story.machine.name
+    planned = json.loads(story.type("plan", "--json"))["hosts"][name]
+    assert planned == {"status": "ok", "changes": [], "error": None}
+    found = json.loads(story.type("status", "--json"))["hosts"][name]
+    assert (found["status"], found["error"]) == ("ok", None)
+    (service,) = found["services"]
+    wanted = {"name": "demo", "active": "active", "phase": "ready", "restarts": 0}
+    assert wanted.items() <= service.items()
+    assert service["url"] == f"http://127.0.0.1:{story.port}"
+    assert re.search(rf"{name} +demo +ready +0 +http://127.0.0.1:{story.port} +as it should be", story.type("status"))
+
+
+def test_chat_goes_through_a_tunnel(story: Story) -> None:
+    assert story.type("chat", QUESTION).strip() == QUESTIONS[QUESTION]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_every_answer_is_exact(story: Story, question: str) -> None:
+    assert answer(story.port, question) == QUESTIONS[question]
+
+
+def test_it_is_shut_in(story: Story) -> None:
+    rated = story.machine.run("systemd-analyze security --no-pager vllm@demo.service").stdout
+    print("\n" + rated.splitlines()[-1])
+    score = re.search(r"exposure level for vllm@demo.service: ([\d.]+)", rated)
+    assert score
+    assert float(score[1]) <= 2.0
+    pid = process(story.machine, "api_server")
+    assert "CapEff:\t0000000000000000" in story.machine.run(f"cat /proc/{pid}/status").stdout
+    assert story.machine.run(f"stat -c %U /proc/{pid}").stdout == "vllm\n"
+    assert story.machine.run(f"ss -Hltn sport = :{story.port}").stdout.split()[3] == f"127.0.0.1:{story.port}"
+
+
+DROP_IN = "[Service]\nEnvironment=MY_OWN=setting\nNice=3\n"
+FOLDER = "/etc/systemd/system/vllm@demo.service.d"
+
+
+def test_settings_key_and_drop_in_take_effect_together(story: Story) -> None:
+    """The key must show nowhere but in its file."""
+    story.machine.run(f"mkdir {FOLDER} && printf %s '{DROP_IN}' >{FOLDER}/mine.conf")
+    story.serve(max_model_len=200, api_key="generate")
+    planned = story.controller.manage(story.machine, **story.settings).run("plan", "--detailed-exitcode")
+    assert planned.code == 2, planned.output
+    assert "service: service demo" in planned.output
+    began = time.monotonic()
+    seen: set[str] = set()
+    with command_lines(seen):
+        said = story.type("up", "--verbose")
+        story.key = story.machine.run("cat /etc/vllm/demo.key").stdout.strip()
+        print(f"\nup, with other settings: {time.monotonic() - began:.0f} s")
+        assert answer(story.port, key=story.key) == QUESTIONS[QUESTION]
+        assert story.type("chat", "Hello").strip() == QUESTIONS["Hello"]
+    assert QUESTIONS[QUESTION] in said
+    assert len(story.key) >= 40
+    assert story.machine.run("stat -c '%a %U %G' /etc/vllm/demo.key").stdout == "600 vllm vllm\n"
+    for key in ("none", "wrong"):
+        with pytest.raises(openai.AuthenticationError):
+            answer(story.port, key=key)
+    (model,) = client(story.port, story.key).models.list()
+    assert model.model_dump()["max_model_len"] == 200
+    pid = process(story.machine, "api_server")
+    assert "MY_OWN=setting" in story.machine.run(f"tr '\\0' '\\n' </proc/{pid}/environ").stdout
+    assert story.machine.run(f"ps -o ni= -p {pid}").stdout.strip() == "3"
+    assert story.machine.run(f"cat {FOLDER}/mine.conf").stdout == DROP_IN
+    assert not [line for line in seen if story.key in line]
+    assert "nothing to do" in story.type("up")
+
+
+def test_another_folder_beside_it_without_editing_a_file(story: Story) -> None:
+    """Two services on one host; the first is left alone."""
+    story.machine.run("cp -a /var/lib/vllm/ModelSpace/demo '/srv/other model' && chmod -R a+rX '/srv/other model'")
+    port = free_port()
+    story.serve("second", model="demo", port=port, eager=True)
+    pid = process(story.machine, f"--port {story.port}")
+    began = time.monotonic()
+    said = story.type("up", "--model", "/srv/other model", "--service", "second")
+    print(f"\nup, with a second service (eager): {time.monotonic() - began:.0f} s")
+    assert f"second serves other-model at http://127.0.0.1:{port}/v1" in said
+    assert answer(port, model="other-model") == QUESTIONS[QUESTION]
+    assert answer(story.port, key=story.key) == QUESTIONS[QUESTION]
+    assert process(story.machine, f"--port {story.port}") == pid
+    assert "nothing to do" in story.type("plan", "--model", "/srv/other model", "--service", "second")
+
+
+def test_logs(story: Story) -> None:
+    said = story.type("logs", "--service", "second", "--lines", "400")
+    assert "serve: ready" in said
+    assert "Application startup complete" in said
+    assert story.key not in said
+    assert story.key not in story.type("logs", "--lines", "100000")
+    assert len(story.type("logs", "--service", "demo", "--lines", "5").splitlines()) == 5
+    wrong = story.controller.run("logs", "--service", "secnd")
+    assert wrong.code != 0
+    assert "second" in wrong.output
+    following = story.controller.start("logs", "--service", "second", "--follow", "--lines", "1")
+    wait_until(lambda: bool(following.output), "line", 30)
+    assert "second: stopped" in story.type("stop", "--service", "second")
+    following.wait_for("serve: stopped: asked to", 60)
+    following.process.kill()
+    assert answer(story.port, key=story.key) == QUESTIONS[QUESTION]
+
+
+def test_stop_leaves_no_process(story: Story) -> None:
+    said = story.type("stop")
+    assert "demo: stopped" in said
+    assert "second: stopped" in said
+    assert processes(story.machine) == {}
+    found = story.controller.run("status", "--json")
+    assert found.code != 0
+    assert {service["phase"] for service in json.loads(found.output)["hosts"][story.machine.name]["services"]} == {
+        "stopped"
+    }
+    asked = story.controller.run("chat", "Hello")
+    assert asked.code != 0
+    assert "does not answer" in asked.output
+    journal = story.machine.run("journalctl --no-pager -o cat -u 'vllm@*'").stdout
+    assert "Failed with result" not in journal
+    assert "SIGKILL" not in journal
+
+
+def test_start(story: Story) -> None:
+    assert "second: serving at" in story.type("start", "--service", "second")
+    assert "serves already" in story.type("start", "--service", "second")
+    assert list(processes(story.machine)).count("VLLM::EngineCore") == 1
+
+
+@pytest.mark.full
+def test_restart(story: Story) -> None:
+    first = process(story.machine, "api_server")
+    story.type("restart", "--service", "second")
+    assert process(story.machine, "api_server") != first
+
+
+def test_the_key_was_shown_nowhere(story: Story) -> None:
+    assert story.key
+    assert story.key not in "".join(story.said)
+    written = "find / /run /tmp -xdev -path /var/lib/vllm/venvs -prune -o -type f -size -50M -print0"
+    found = story.machine.run(f"{written} | xargs -0 grep -lF -e '{story.key}'", check=False).stdout
+    assert found.split() == ["/etc/vllm/demo.key"]
+
+
+def test_remove_leaves_the_machine_as_it_was(story: Story) -> None:
+    story.machine.run(f"rm -r {FOLDER} '/srv/other model'")
+    said = story.type("remove", "--yes", "--keep-models")
+    assert "remove service demo" in said
+    assert story.machine.run("ls /var/lib/vllm/ModelSpace/demo/model.safetensors").stdout
+    assert processes(story.machine) == {}
+    story.type("remove", "--yes")
+    after, before = snapshot(story.machine), story.bare.before
+    assert after.packages - before.packages == set()
+    assert before.packages - after.packages == set()
+    assert after.files - before.files == set()
+    assert before.files - after.files == set()
+    assert after.etc == before.etc
+    assert "nothing here was made by this project" in story.type("remove", "--yes")

@@ -1,0 +1,133 @@
+"""A TCP proxy that cuts, stalls, delays and counts: a bad line between the controller and a machine's sshd."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+
+class Proxy:
+    """Passes connections on to `target`; listens on a port of its own."""
+
+    def __init__(self, target: tuple[str, int], listen: str = "127.0.0.1", port: int = 0) -> None:
+        """Listen; connections are accepted at once."""
+        self.target, self.delay = target, 0.0
+        self.connections = 0
+        """How many connections have been accepted."""
+        self.bytes_up = self.bytes_down = 0
+        """How much has been passed to the target, and from it."""
+        self.refusing = False
+        """While true, new connections are reset at once."""
+        self.cut_after: int | None = None
+        """Cut everything once this many bytes have come from the target, then forget it."""
+        self._flowing, self._lock = threading.Event(), threading.Lock()
+        self._flowing.set()
+        self._open: set[socket.socket] = set()
+        self._listener = socket.create_server((listen, port), backlog=64)
+        self.address, self.port = self._listener.getsockname()[:2]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> Proxy:
+        """Already listening."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop listening and cut everything."""
+        _hang_up(self._listener)
+        self._listener.close()
+        self.resume()
+        self.cut()
+
+    @property
+    def alive(self) -> int:
+        """How many connections are open now."""
+        with self._lock:
+            return len(self._open) // 2
+
+    def cut(self) -> None:
+        """Reset every open connection, as a router that lost its state does."""
+        with self._lock:
+            victims, self._open = self._open, set()
+        for victim in victims:
+            _reset(victim)
+
+    def stall(self) -> None:
+        """Pass nothing on, and close nothing: the line is dead, and nobody says so."""
+        self._flowing.clear()
+
+    def resume(self) -> None:
+        """Pass on again, with what was held back."""
+        self._flowing.set()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            if self.refusing:
+                _reset(client)
+                continue
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        try:
+            server = socket.create_connection(self.target)
+        except OSError:
+            _reset(client)
+            return
+        with self._lock:
+            self._open |= {client, server}
+        upward = threading.Thread(target=self._pass, args=(client, server, True), daemon=True)
+        upward.start()
+        self._pass(server, client, False)
+        upward.join()
+        with self._lock:
+            self._open -= {client, server}
+        client.close()
+        server.close()
+
+    def _pass(self, source: socket.socket, sink: socket.socket, up: bool) -> None:
+        try:
+            while data := source.recv(65536):
+                self._flowing.wait()
+                if self.delay:
+                    time.sleep(self.delay)
+                sink.sendall(data)
+                self._count(len(data), up)
+            if source in self._open:
+                sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            for end in (source, sink):
+                _hang_up(end)
+
+    def _count(self, amount: int, up: bool) -> None:
+        with self._lock:
+            if up:
+                self.bytes_up += amount
+                return
+            self.bytes_down += amount
+            cut = self.cut_after is not None and self.bytes_down >= self.cut_after
+            if cut:
+                self.cut_after = None
+        if cut:
+            self.cut()
+
+
+def _hang_up(end: socket.socket) -> None:
+    try:
+        end.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return
+
+
+def _reset(victim: socket.socket) -> None:
+    """Close so that the other end gets a reset rather than an orderly end."""
+    try:
+        victim.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+        victim.shutdown(socket.SHUT_RD)
+    except OSError:
+        pass
+    victim.close()

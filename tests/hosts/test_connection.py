@@ -1,0 +1,242 @@
+"""Reaching hosts: host keys, keys, passwords, retries, ~/.ssh/config, sudo. None of it changes a host."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+
+from .controller import Controller
+from .inventories import host_variables, ssh_config
+from .machine import ADMIN_PASSWORD, Machine
+from .proxy import Proxy
+
+pytestmark = pytest.mark.timeout(120)
+PASSPHRASE = "a pass'phrase $HOME"
+UNREACHABLE = 4
+
+
+def only(machine: Machine, user: str = "root", **variables: object) -> dict[str, object]:
+    """An inventory of one host with more variables of its own."""
+    return {"all": {"hosts": {machine.name: {**host_variables(machine, user), **variables}}}}
+
+
+def keygen(*arguments: object) -> str:
+    command = ["ssh-keygen", "-q", *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+# Host keys
+
+
+def test_an_unknown_host_key_is_refused_with_the_command_that_adds_it(
+    bookworm: Machine, controller: Controller
+) -> None:
+    controller.write(only(bookworm))
+    refused = controller.run("plan")
+    assert refused.code == UNREACHABLE, refused.output
+    fingerprint = bookworm.run("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub").stdout.split()[1]
+    assert fingerprint in refused.output
+    assert not (controller.ssh / "known_hosts").exists()
+    found = re.search(r"ssh-keyscan -p \d+ \S+ >> \S+", refused.output)
+    assert found, refused.output
+    subprocess.run(["sh", "-c", found[0]], env=controller.environment, check=True, capture_output=True)
+    controller.succeed("plan")
+
+
+def test_accept_new_adds_an_unknown_key_and_refuses_a_changed_one(bookworm: Machine, controller: Controller) -> None:
+    controller.write(only(bookworm, host_keys="accept-new"))
+    known = controller.ssh / "known_hosts"
+    known.write_text("# mine, and without an end of line")
+    controller.succeed("plan")
+    assert known.read_text() == "# mine, and without an end of line\n" + bookworm.known_hosts
+    controller.write(only(bookworm))
+    controller.succeed("plan")
+
+    other = controller.home / "other"
+    keygen("-t", "ed25519", "-N", "", "-f", other)
+    place = bookworm.known_hosts.split()[0]
+    changed = " ".join([place, *other.with_suffix(".pub").read_text().split()[:2]]) + "\n"
+    for host_keys in ("strict", "accept-new"):
+        known.write_text(changed)
+        refused = controller.write(only(bookworm, host_keys=host_keys)).run("plan")
+        assert refused.code == UNREACHABLE, refused.output
+        assert "CHANGED" in refused.output
+        assert "ssh-keygen -R" in refused.output
+        assert known.read_text() == changed
+
+
+# Keys
+
+
+def test_an_encrypted_key(bookworm: Machine, controller: Controller, proxy: Callable[[Machine], Proxy]) -> None:
+    line = proxy(bookworm)
+    key = controller.home / "encrypted"
+    shutil.copy(bookworm.key, key)
+    keygen("-p", "-N", PASSPHRASE, "-f", key)
+    controller.manage(bookworm, through=line)
+    controller.write(only(bookworm, ansible_ssh_private_key_file=str(key), ansible_port=line.port))
+    unknown = controller.run("plan")
+    assert unknown.code == UNREACHABLE, unknown.output
+    assert "PROVISION_KEY_PASSPHRASE" in unknown.output
+    before = line.connections
+    wrong = controller.run("plan", PROVISION_KEY_PASSPHRASE="not it")
+    assert wrong.code == UNREACHABLE, wrong.output
+    assert line.connections - before <= 2, "the first asks whether the key is encrypted, the second opens it"
+    output = controller.succeed("plan", PROVISION_KEY_PASSPHRASE=PASSPHRASE)
+    assert PASSPHRASE not in output
+
+
+def test_a_wrong_key_is_not_tried_again(
+    bookworm: Machine, controller: Controller, proxy: Callable[[Machine], Proxy]
+) -> None:
+    line = proxy(bookworm)
+    controller.manage(bookworm, through=line)
+    key = controller.home / "foreign"
+    keygen("-t", "ed25519", "-N", "", "-f", key)
+    controller.write(only(bookworm, ansible_ssh_private_key_file=str(key), ansible_port=line.port))
+    refused = controller.run("plan")
+    assert refused.code == UNREACHABLE, refused.output
+    assert "is not let in" in refused.output
+    assert "ssh-copy-id" in refused.output
+    assert line.connections == 1
+
+
+# The line
+
+
+def test_a_refused_connection_is_tried_again(
+    bookworm: Machine, controller: Controller, proxy: Callable[[Machine], Proxy]
+) -> None:
+    line = proxy(bookworm)
+    controller.manage(bookworm, through=line, connect_attempts=3)
+    line.refusing = True
+    began = time.monotonic()
+    refused = controller.run("plan")
+    assert refused.code == UNREACHABLE, refused.output
+    assert line.connections == 3
+    assert time.monotonic() - began > 2
+    assert f"{line.address}:{line.port}" in refused.output
+    assert "Traceback" not in refused.output
+
+    running = controller.start("plan")
+    while line.connections == 3:
+        time.sleep(0.02)
+    line.refusing = False
+    done = running.done()
+    assert done.code == 0, done.output
+
+
+def test_a_port_where_nobody_listens_and_an_unknown_name(bookworm: Machine, controller: Controller) -> None:
+    controller.know(bookworm.known_hosts)
+    closed = controller.write(only(bookworm, ansible_port=1, connect_attempts=1)).run("plan")
+    assert closed.code == UNREACHABLE
+    assert f"cannot connect to {bookworm.address}:1" in closed.output
+    nameless = controller.write(only(bookworm, ansible_host="no-such-host.invalid", connect_attempts=1)).run("plan")
+    assert nameless.code == UNREACHABLE
+    assert "no-such-host.invalid" in nameless.output
+
+
+# ~/.ssh/config
+
+
+def test_ssh_config_counts(bookworm: Machine, controller: Controller, proxy: Callable[[Machine], Proxy]) -> None:
+    """HostName, Port, User, IdentityFile and UserKnownHostsFile: the inventory has the name alone."""
+    line = proxy(bookworm)
+    known = controller.home / "keys of hosts"
+    known.write_text(f"[{line.address}]:{line.port} {bookworm.known_hosts.split(' ', 1)[1]}")
+    config = ssh_config([bookworm], "operator").replace(f"Port {bookworm.port}", f"Port {line.port}")
+    config = re.sub("UserKnownHostsFile .*", f'UserKnownHostsFile "{known}"', config)
+    (controller.ssh / "config").write_text(config)
+    controller.write({"all": {"hosts": {bookworm.name: {}}}})
+    output = controller.succeed("plan")
+    assert "/home/operator/" in output, "User was not honoured"
+    assert line.connections == 1
+
+
+def test_a_jump_host(bookworm: Machine, trixie: Machine, controller: Controller) -> None:
+    config = ssh_config([bookworm], "operator") + ssh_config([trixie], "root")
+    config += f"Host {trixie.name}\n    ProxyJump {bookworm.name}\n"
+    (controller.ssh / "config").write_text(config)
+    controller.write({"all": {"hosts": {trixie.name: {}}}})
+    controller.succeed("plan")
+    assert "Accepted publickey for operator" in bookworm.run("journalctl --no-pager -t sshd").stdout
+    journal = trixie.run("journalctl --no-pager -t sshd -t sshd-session").stdout
+    assert "Accepted publickey for root" in journal
+
+    empty = controller.home / "empty"
+    empty.touch()
+    (controller.ssh / "config").write_text(config.replace(str(bookworm.known_hosts_file), str(empty)))
+    refused = controller.run("plan")
+    assert refused.code == UNREACHABLE, refused.output
+    assert f"the host key of {bookworm.address} is not known" in refused.output
+
+
+# sudo
+
+
+def attempts(machine: Machine) -> int:
+    """Wrong passwords that sudo has counted."""
+    journal = machine.run("journalctl --no-pager -t sudo").stdout
+    return sum(int(count) for count in re.findall(r"(\d+) incorrect password attempt", journal))
+
+
+def test_sudo_with_a_password(bookworm: Machine, controller: Controller) -> None:
+    before = attempts(bookworm)
+    controller.manage(bookworm, user="admin")
+    output = controller.succeed("plan", PROVISION_SUDO_PASSWORD=ADMIN_PASSWORD)
+    assert "/home/admin/" in output
+    file = controller.home / "sudo's password"
+    file.write_text(ADMIN_PASSWORD + "\n")
+    output += controller.manage(bookworm, user="admin", become_password_file=str(file)).succeed("plan")
+    assert ADMIN_PASSWORD not in output
+    assert attempts(bookworm) == before
+
+
+def test_a_wrong_password_is_tried_once(bookworm: Machine, controller: Controller) -> None:
+    before = attempts(bookworm)
+    refused = controller.manage(bookworm, user="admin").run("provision", PROVISION_SUDO_PASSWORD="wrong 'one")
+    assert refused.code == 1, refused.output
+    assert refused.output.count("sudo refuses the password") == 1
+    assert "PROVISION_SUDO_PASSWORD" in refused.output
+    assert "wrong 'one" not in refused.output
+    assert attempts(bookworm) == before + 1
+
+
+def test_an_unknown_password_is_a_clear_error(bookworm: Machine, controller: Controller) -> None:
+    before = attempts(bookworm)
+    refused = controller.manage(bookworm, user="admin").run("provision")
+    assert refused.code == 1, refused.output
+    assert "sudo wants a password, and none is known" in refused.output
+    assert "become_password_file" in refused.output
+    assert attempts(bookworm) == before
+
+
+def test_a_missing_password_file_is_named(bookworm: Machine, controller: Controller) -> None:
+    controller.manage(bookworm, user="admin", become_password_file="~/not there")
+    refused = controller.run("plan")
+    assert refused.code == 3, refused.output
+    assert "become_password_file" in refused.output
+
+
+def test_without_sudo(machine: Callable[..., Machine], controller: Controller) -> None:
+    one = machine("bookworm")
+    one.run("rm /usr/bin/sudo")
+    refused = controller.manage(one, user="operator").run("plan")
+    assert refused.code == 1, refused.output
+    assert "sudo is not installed" in refused.output
+
+
+def test_sudo_that_lectures_asks_and_wants_a_terminal(machine: Callable[..., Machine], controller: Controller) -> None:
+    """Settings of sudo that put words, or nothing, where a program expects something."""
+    one = machine("bookworm")
+    one.run("printf 'Defaults lecture=always\\nDefaults passwd_tries=3\\n' >/etc/sudoers.d/strict")
+    controller.manage(one, user="admin").succeed("plan", PROVISION_SUDO_PASSWORD=ADMIN_PASSWORD)
+    one.run("echo 'Defaults requiretty' >>/etc/sudoers.d/strict")
+    refused = controller.run("plan", PROVISION_SUDO_PASSWORD=ADMIN_PASSWORD)
+    assert refused.code == 1, refused.output
+    assert "tty" in refused.output

@@ -1,0 +1,90 @@
+"""Provisioned once, a machine is as it should be; provisioned again, it is left alone, at the price of a look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from provisioning import converge, fleet, inventory, steps
+from provisioning.converge import Outcome
+from provisioning.report import Report
+
+from .controller import Controller
+from .machine import ADMIN_PASSWORD, Machine
+from .provisioned import SETTINGS, Provisioned
+from .proxy import Proxy
+
+pytestmark = pytest.mark.timeout(500)
+MachineFactory = Callable[..., Machine]
+
+
+@pytest.fixture(params=["provisioned", "provisioned_by_admin"])
+def life(request: pytest.FixtureRequest) -> Provisioned:
+    """Debian 12 as root, and Debian 13 as a user with a password for sudo."""
+    found: Provisioned = request.getfixturevalue(request.param)
+    return found
+
+
+def test_the_second_run_changes_nothing(life: Provisioned) -> None:
+    assert life.first.code == 0, life.first.output
+    assert "changes made" in life.first.output
+    assert life.second.code == 0, life.second.output
+    assert "nothing to do" in life.second.output
+
+
+def test_compilers_are_really_those(life: Provisioned, machine: MachineFactory) -> None:
+    """Also where a newer gcc was the default: see the fixture."""
+    one = machine(life.machine.release, like=life.machine)
+    one.run("printf 'int main() { return 0; }' >/tmp/a.cc && g++ -o /tmp/a /tmp/a.cc && /tmp/a")
+    for compiler in ("gcc", "g++"):
+        assert one.run(f"{compiler} -dumpversion").stdout == "12\n"
+    versions = {one.run(f"{compiler} -dumpfullversion").stdout for compiler in ("gcc", "g++", "gcc-12", "g++-12")}
+    assert len(versions) == 1
+
+
+def test_the_environment_is_the_accounts_own(life: Provisioned, machine: MachineFactory) -> None:
+    one = machine(life.machine.release, like=life.machine)
+    account, home = ("vllm", "/var/lib/vllm") if life.machine.release == "bookworm" else ("admin", "/home/admin")
+    python = f"{home}/venvs/vLLM/bin/python"
+    assert one.run(f"stat -c %U {python} {home}/venvs/vLLM/pyvenv.cfg").stdout.split() == [account, account]
+    version = "3.11" if life.machine.release == "bookworm" else "3.13"
+    assert one.run(f"runuser -u {account} -- {python} --version").stdout.startswith(f"Python {version}.")
+    assert not one.run(f"find {home} -user root", check=False).stdout
+
+
+USERS = {"root": "", "operator": "", "admin": ADMIN_PASSWORD}
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_a_converged_host_costs_one_connection_and_two_round_trips(
+    user: str,
+    machine: MachineFactory,
+    provisioned: Provisioned,
+    provisioned_by_admin: Provisioned,
+    proxy: Callable[[Machine], Proxy],
+    controller: Controller,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Counted where they are made, and on the line between. `operator`'s sudo wants no password."""
+    life = provisioned_by_admin if user == "admin" else provisioned
+    one = machine(life.machine.release, like=life.machine)
+    line = proxy(one)
+    variables = {"PROVISION_SUDO_PASSWORD": USERS[user]} if USERS[user] else {}
+    controller.manage(one, user=user, through=line, **SETTINGS)
+    if user == "operator":
+        controller.succeed("provision")
+    monkeypatch.setenv("HOME", str(controller.home))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    (entry,) = inventory.load(controller.inventory).select()
+    host = fleet.open_host(entry)
+    before = line.connections
+    try:
+        outcome = converge.apply(host, entry, steps.PROVISION, Outcome(entry.name), report=Report(), run_id="counted")
+    finally:
+        host.close()
+    assert (outcome.status, outcome.changes) == ("ok", [])
+    assert host.round_trips <= 2
+    assert getattr(host.transport, "connections") == 1  # noqa: B009
+    assert line.connections - before == 1

@@ -1,0 +1,79 @@
+"""API keys: where they come from, how they are kept, and that nobody sees them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from sites import site, with_service
+
+from provisioning.errors import ConfigurationError, ProvisioningError
+from provisioning.host import Host
+from provisioning.resources.api_key import GeneratedApiKey, given_api_key
+from provisioning.serve_settings import ResolvedService
+
+
+def service(source: Any) -> ResolvedService:
+    return site(with_service(api_key=source)).settings.resolved_services()["demo"]
+
+
+def test_from_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "it's a key")
+    assert given_api_key(service({"env": "MY_KEY"})) == "it's a key"
+    monkeypatch.delenv("MY_KEY")
+    with pytest.raises(ConfigurationError, match=r"services/demo/api_key: .*MY_KEY is not set"):
+        given_api_key(service({"env": "MY_KEY"}))
+
+
+def test_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    with pytest.raises(ProvisioningError, match="services/demo/api_key"):
+        given_api_key(service({"file": str(file)}))
+    file.write_text("  \n")
+    file.chmod(0o600)
+    with pytest.raises(ConfigurationError, match="is empty"):
+        given_api_key(service({"file": str(file)}))
+    file.write_text("hunter2\n")
+    assert given_api_key(service({"file": str(file)})) == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("actual", "words"),
+    [("absent\n", "generate /etc/vllm/demo.key"), ("644 vllm\n", "644 vllm → 600 vllm"), ("600 root\n", "600 root")],
+)
+def test_what_differs(actual: str, words: str) -> None:
+    difference = GeneratedApiKey("/etc/vllm/demo.key", "vllm", "vllm").diff(actual)
+    assert difference
+    assert words in difference.text
+
+
+class Here:
+    """Runs what would run on a host."""
+
+    def run(self, script: str) -> None:
+        subprocess.run(["/bin/sh", "-c", script], check=True)
+
+
+def test_a_generated_key_is_kept_and_closed(tmp_path: Path) -> None:
+    """Made once; a second time only its mode is mended. The place's name is one that a shell would stumble over."""
+    name = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+    group = subprocess.run(["id", "-gn"], capture_output=True, text=True, check=True).stdout.strip()
+    path = tmp_path / "a 'key' $(id)"
+    key = GeneratedApiKey(str(path), name, group)
+    look = ["/bin/sh", "-c", key.probe()]
+    assert subprocess.run(look, capture_output=True, text=True, check=True).stdout == "absent\n"
+    key.apply(cast(Host, Here()), "absent\n", print)
+    first = path.read_text()
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}\n", first)
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    seen = subprocess.run(look, capture_output=True, text=True, check=True).stdout
+    assert first.strip() not in seen
+    assert key.diff(seen) is None
+    path.chmod(0o644)
+    key.apply(cast(Host, Here()), "644\n", print)
+    assert (path.read_text(), os.stat(path).st_mode & 0o777) == (first, 0o600)
+    assert os.listdir(tmp_path) == [path.name]

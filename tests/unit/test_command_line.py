@@ -1,0 +1,89 @@
+"""How tasks end: every error in a person's words, with its exit code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from provisioning import errors
+from provisioning.command_line import command
+from provisioning.errors import ExitCode, ProvisioningError
+
+PROJECT = Path(__file__).resolve().parents[2]
+ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ProvisioningError)]
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
+def test_every_error_has_its_code_and_is_shown_in_words(
+    kind: type[ProvisioningError], capsys: pytest.CaptureFixture[str]
+) -> None:
+    @command
+    def body() -> None:
+        raise kind("it failed", cause="[bold]why[/]", remedy="do this")
+
+    with pytest.raises(SystemExit) as caught:
+        body()
+    assert caught.value.code == kind.exit_code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == "✗ it failed\n    [bold]why[/]\n  → do this\n"
+
+
+def test_codes_differ() -> None:
+    assert len({int(code) for code in ExitCode}) == len(ExitCode)
+
+
+@pytest.mark.parametrize(("code", "ends"), [(ExitCode.OK, None), (None, None), (ExitCode.CHANGES, 2)])
+def test_a_body_gives_the_code(code: ExitCode | None, ends: int | None) -> None:
+    @command
+    def body() -> ExitCode | None:
+        return code
+
+    if ends is None:
+        body()
+        return
+    with pytest.raises(SystemExit) as caught:
+        body()
+    assert caught.value.code == ends
+
+
+def invoke(*arguments: str) -> subprocess.CompletedProcess[str]:
+    program = [Path(sys.executable).with_name("invoke"), "--search-root", PROJECT, *arguments]
+    return subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_ctrl_c_ends_with_130() -> None:
+    script = "from provisioning.command_line import command\n@command\ndef body():\n    raise KeyboardInterrupt\nbody()"
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert "Run the same command again" in done.stderr
+
+
+def test_the_list_is_the_tasks() -> None:
+    listed = invoke("--list").stdout
+    for task in (
+        "up",
+        "plan",
+        "provision",
+        "build",
+        "download",
+        "serve",
+        "doctor",
+        "status",
+        "logs",
+        "remove",
+        "schema",
+    ):
+        assert f"  {task} " in listed
+
+
+def test_a_broken_pipe_is_no_error() -> None:
+    program = f"{Path(sys.executable).with_name('invoke')} --search-root {PROJECT} schema"
+    done = subprocess.run(
+        ["sh", "-c", f"{program} | head -n 1"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout == "{\n"
+    assert "Traceback" not in done.stderr

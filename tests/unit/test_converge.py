@@ -1,0 +1,134 @@
+"""What a run says of its hosts, and with which code it ends."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from provisioning.commands import as_object
+from provisioning.converge import Change, Looked, Outcome, differences
+from provisioning.errors import (
+    CommandError,
+    ExitCode,
+    IncompatibleError,
+    LockedError,
+    ProvisioningError,
+    UnreachableError,
+)
+from provisioning.fleet import exit_code
+from provisioning.host import _END, _RUN
+from provisioning.lock import Lock
+from provisioning.resources import Difference, Directory
+from provisioning.retry import connecting
+
+
+def outcome(error: ProvisioningError | None = None, *changes: Change) -> Outcome:
+    return Outcome("web1", "failed" if error else "ok", list(changes), error)
+
+
+@pytest.mark.parametrize(
+    ("errors", "code"),
+    [
+        ([None, None], ExitCode.OK),
+        ([], ExitCode.OK),
+        ([None, UnreachableError("a")], ExitCode.UNREACHABLE),
+        ([UnreachableError("a"), UnreachableError("b")], ExitCode.UNREACHABLE),
+        ([LockedError("a"), None], ExitCode.LOCKED),
+        ([IncompatibleError("a")], ExitCode.INCOMPATIBLE),
+        ([UnreachableError("a"), CommandError("b")], ExitCode.FAILED),
+        ([LockedError("a"), UnreachableError("b")], ExitCode.FAILED),
+    ],
+)
+def test_the_exit_code(errors: list[ProvisioningError | None], code: ExitCode) -> None:
+    assert exit_code([outcome(error) for error in errors]) == code
+
+
+def test_json() -> None:
+    one = outcome(CommandError("it failed", cause="天", remedy="mend it"), Change("system", "file /a", "+x"))
+    assert json.loads(json.dumps(as_object(one))) == {
+        "status": "failed",
+        "changes": [{"step": "system", "resource": "file /a", "diff": "+x"}],
+        "error": "it failed\n天\nmend it",
+    }
+
+
+def test_what_does_not_differ_is_no_change() -> None:
+    looked = [
+        Looked("system", Directory("/a"), "", None),
+        Looked("system", Directory("/b"), "", Difference("made")),
+    ]
+    assert differences(looked) == [Change("system", "directory /b", "made")]
+
+
+@dataclass
+class Line:
+    connections: int = 1
+
+
+@dataclass
+class Named:
+    name: str = "web1"
+    transport: Line = field(default_factory=Line)
+
+
+def test_a_lock_goes_with_its_connection() -> None:
+    host: Any = Named()
+    lock = Lock(host)
+    lock.require()
+    host.transport.connections += 1
+    with pytest.raises(UnreachableError) as caught:
+        lock.require()
+    assert caught.value.retryable
+
+
+# Retries
+
+
+def attempts(error: Exception, times: int = 4) -> tuple[int, list[float]]:
+    waits: list[float] = []
+    count = 0
+    policy = connecting(times).copy(sleep=waits.append)
+
+    def fail() -> None:
+        nonlocal count
+        count += 1
+        raise error
+
+    with pytest.raises(type(error)):
+        policy(fail)
+    return count, waits
+
+
+def test_only_what_can_pass_is_tried_again() -> None:
+    assert attempts(UnreachableError("refused", retryable=True))[0] == 4
+    for error in (UnreachableError("wrong key"), CommandError("failed"), ValueError("a mistake")):
+        assert attempts(error) == (1, [])
+
+
+def test_waits_grow_and_have_a_bound() -> None:
+    means = [0.0] * 7
+    for _ in range(200):
+        _, waits = attempts(UnreachableError("refused", retryable=True), 8)
+        assert all(1 <= wait <= 15 for wait in waits)
+        means = [mean + wait / 200 for mean, wait in zip(means, waits, strict=True)]
+    assert means[1] < means[2] < means[3] < means[4]
+
+
+# What reaches a host in part
+
+
+def test_a_script_that_arrived_in_part_is_not_run() -> None:
+    """A line that breaks while a script is sent would else run what came: `rm -rf /srv/old` cut after `/srv`."""
+    import subprocess
+
+    script = "echo ran; echo 天; rm -rf /nowhere/at/all\n" + "# long\n" * 20 + _END
+    encoded = script.encode()
+    for length in [*range(0, len(encoded), 11), len(encoded) - 1]:
+        cut = subprocess.run(["/bin/sh", "-c", _RUN], input=encoded[:length], capture_output=True, check=False)
+        assert cut.stdout == b"", length
+        assert cut.returncode == 255
+    whole = subprocess.run(["/bin/sh", "-c", _RUN], input=encoded, capture_output=True, check=False)
+    assert (whole.returncode, whole.stdout) == (0, "ran\n天\n".encode())

@@ -1,0 +1,131 @@
+"""What the host's words mean."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from provisioning.facts import _PROBES, ANSWERS, _parse, _sudo_check, is_reached, reason
+
+WORDS = {
+    "user": "root\n0\n/root\n",
+    "account": "vllm\nvllm:x:999:998:,,,:/srv/a home:/usr/sbin/nologin\nserving\n",
+    "os": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n',
+    "machine": "x86_64\n6.1.0-18-amd64\n2\nflags\t\t: fpu avx2 avx512_bf16\n",
+    "topology": "0,0,0,0\n1,0,,\n",
+    "memory": "MemTotal:       16000000 kB\nMemAvailable:   15000000 kB\n",
+    "init": "systemd\nsystemd 252 (252.30-1~deb12u2)\n",
+    "python": "/usr/bin/python3 3.11\n/usr/bin/python3.11 3.11\n/usr/bin/python3 3.11\n/opt/a b/python3 3.9\nbroken\n",
+    "manager": "uv\n",
+    "compilers": "gcc 12.2.0\ng++ \n",
+    "nvidia": "NVIDIA H200, 570.86.15, 143771 MiB\n",
+    "conda": "present\n",
+    "sudo": "root",
+}
+
+
+def parse(**changes: str):  # type: ignore[no-untyped-def]
+    return _parse({**WORDS, **changes})
+
+
+def test_a_host() -> None:
+    facts = parse()
+    assert (facts.user, facts.uid, facts.user_home) == ("root", 0, "/root")
+    assert (facts.account, facts.account_exists, facts.group, facts.home) == ("vllm", True, "serving", "/srv/a home")
+    assert (facts.os_id, facts.os_version, facts.architecture, facts.cores) == ("debian", "12", "x86_64", 2)
+    assert facts.cpu_flags == {"fpu", "avx2", "avx512_bf16"}
+    assert facts.topology == ((0, 0, 0, 0), (1, 0, 0, 0))
+    assert (facts.memory, facts.memory_available) == (16_000_000 * 1024, 15_000_000 * 1024)
+    assert facts.systemd == 252
+    assert facts.pythons == (("/usr/bin/python3", "3.11"), ("/usr/bin/python3.11", "3.11"), ("/opt/a b/python3", "3.9"))
+    assert facts.compilers == {"gcc": "12.2.0", "g++": ""}
+    assert facts.gpus == ("NVIDIA H200, 570.86.15, 143771 MiB",)
+    assert (facts.manager, facts.conda_present) == ("uv", True)
+
+
+def test_a_bare_host() -> None:
+    facts = parse(
+        account="vllm\n",
+        init="none\n",
+        python="",
+        nvidia="",
+        conda="",
+        topology="",
+        manager="",
+        machine="aarch64\n6\n4\n",
+    )
+    assert (facts.account_exists, facts.group, facts.home) == (False, "vllm", "/var/lib/vllm")
+    assert (facts.systemd, facts.pythons, facts.gpus, facts.conda_present) == (0, (), (), False)
+    assert facts.cpu_flags == frozenset()
+    assert facts.system_python() == ("/usr/bin/python3", "3.11")
+
+
+def test_a_python_in_local_is_not_the_systems() -> None:
+    facts = parse(python="/usr/local/bin/python3 3.10\n", os='ID=ubuntu\nVERSION_ID="24.04"\n')
+    assert facts.system_python() == ("/usr/bin/python3", "3.12")
+
+
+@pytest.mark.parametrize("name", _PROBES)
+def test_every_probe_can_be_read_by_sh(name: str) -> None:
+    subprocess.run(["sh", "-n", "-c", _PROBES[name].replace("{account}", "auto")], check=True)
+
+
+SUDO = """
+sudo() {{
+    case "$*" in
+    *-n*) [ {free} = yes ] || {{ echo 'sudo: a password is required' >&2; return 1; }} ;;
+    *) IFS= read -r given; [ "$given" = "$right" ] || {{ echo 'sudo: 1 incorrect password attempt' >&2; return 1; }} ;;
+    esac
+}}
+id() {{ echo {uid}; }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("uid", "free", "given", "answer"),
+    [
+        (0, "no", None, "root"),
+        (1000, "yes", None, "free"),
+        (1000, "yes", "wrong", "free"),
+        (1000, "no", None, "sudo: a password is required"),
+        (1000, "no", "it's $(a) `secret` 天 %s\\n", "password"),
+        (1000, "no", "wrong", "sudo: 1 incorrect password attempt"),
+        (1000, "no", "", "sudo: 1 incorrect password attempt"),
+    ],
+)
+def test_how_to_become_root(uid: int, free: str, given: str | None, answer: str) -> None:
+    """With a sudo that is a function of the shell."""
+    script = SUDO.format(uid=uid, free=free) + _sudo_check(given) + 'printf %s "$sudo_answer"'
+    right = {"PATH": "/usr/bin:/bin", "right": "it's $(a) `secret` 天 %s\\n"}
+    done = subprocess.run(["sh"], input=script, env=right, capture_output=True, text=True, check=True)
+    assert done.stdout == answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "reached", "why"),
+    [
+        ("200", True, ""),
+        ("connects", True, ""),
+        ("403", False, "it answers 403"),
+        ("302", False, "it answers 302"),
+        ("000 curl: (6) Could not resolve host: a.b", False, "Could not resolve host: a.b"),
+        (
+            "curl: (28) Connection timed out after 5001 milliseconds 000",
+            False,
+            "Connection timed out after 5001 milliseconds",
+        ),
+        ("000", False, "no answer"),
+        ("", False, "no answer"),
+    ],
+)
+def test_why_a_server_does_not_serve(answer: str, reached: bool, why: str) -> None:
+    assert is_reached(answer) == reached
+    if not reached:
+        assert reason(answer) == why
+
+
+def test_without_curl_a_connection_is_tried() -> None:
+    script = f"command() {{ return 1; }}\n{ANSWERS}\nanswers http://127.0.0.1:9/x"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, timeout=20)
+    assert "refused" in done.stdout.lower()

@@ -1,0 +1,67 @@
+"""pip's configuration, as `pip config list` prints it, becomes uv's variables."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from provisioning.templates import FOLDER
+from provisioning.templates.pip_to_uv import settings
+
+
+@pytest.mark.parametrize(
+    ("listing", "variable", "value"),
+    [
+        (
+            "global.index-url='https://pypi.tuna.tsinghua.edu.cn/simple'",
+            "UV_DEFAULT_INDEX",
+            "https://pypi.tuna.tsinghua.edu.cn/simple",
+        ),
+        (
+            "global.extra-index-url='https://a/simple\\nhttps://b/simple'",
+            "UV_INDEX",
+            "https://a/simple https://b/simple",
+        ),
+        ("global.find-links='/opt/wheels /srv/more'", "UV_FIND_LINKS", "/opt/wheels,/srv/more"),
+        (":env:.cert='/etc/ssl/ca.pem'", "SSL_CERT_FILE", "/etc/ssl/ca.pem"),
+        ("global.trusted-host='a b'", "UV_INSECURE_HOST", "a b"),
+        ("global.proxy='http://u:p@proxy:3128'", "ALL_PROXY", "http://u:p@proxy:3128"),
+        ("global.timeout='60'", "UV_HTTP_TIMEOUT", "60"),
+        ("global.no-index='true'", "UV_NO_INDEX", "true"),
+    ],
+)
+def test_each_setting(listing: str, variable: str, value: str) -> None:
+    assert settings(listing)[variable] == value
+
+
+def test_variables_count_over_install_over_global() -> None:
+    rows = ["install.index-url='https://i'", ":env:.index-url='https://e'", "global.index-url='https://g'"]
+    assert settings("\n".join(rows))["UV_DEFAULT_INDEX"] == "https://e"
+    assert settings("\n".join([rows[0], rows[2]]))["UV_DEFAULT_INDEX"] == "https://i"
+
+
+def test_of_two_files_the_accounts_own_counts() -> None:
+    """It is listed last."""
+    assert (
+        settings("global.index-url='https://root'\nglobal.index-url='https://own'")["UV_DEFAULT_INDEX"] == "https://own"
+    )
+
+
+def test_what_is_no_setting_of_ours_is_left_out() -> None:
+    assert settings("global.quiet='1'\nWARNING: something\nlist.format='columns'\n\nfreeze.index-url='x'") == {
+        "UV_INDEX_STRATEGY": "unsafe-best-match"
+    }
+
+
+def test_values_reach_the_shell_as_they_are(tmp_path: Path) -> None:
+    index = "https://user:p%20w'$(touch pwned)@host/simple"
+    listing = f"global.index-url={index!r}\n"
+    program = [sys.executable, "-I", "-c", (FOLDER / "pip_to_uv.py").read_text()]
+    shell = subprocess.run(program, input=listing, capture_output=True, text=True, check=True).stdout
+    script = shell + 'printf %s "$UV_DEFAULT_INDEX"'
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == index
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,83 @@
+"""Probes as one script, run by the real sh: one that is broken spoils no other."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioning import probe
+from provisioning.errors import ProbeError
+from provisioning.probe import Probed, new_tag, parse, script
+
+
+def run(*probes: str) -> list[Probed]:
+    tag = new_tag()
+    done = subprocess.run(["sh"], input=script(probes, tag), capture_output=True, text=True, check=False, timeout=60)
+    return parse(done.stdout, tag, len(probes))
+
+
+def test_each_has_its_own_exit_code_and_output() -> None:
+    assert run("echo one", "echo two; exit 3", "printf 'no newline'", "") == [
+        Probed(0, "one\n"),
+        Probed(3, "two\n"),
+        Probed(0, "no newline"),
+        Probed(0, ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "exit 7",
+        "kill -9 $$",
+        "if then fi (",
+        "echo 'unclosed",
+        "cat",
+        "exec 1>&-",
+        "cd /nowhere; set -e; false",
+        "printf 'probe-0123 1 begin\\nprobe-0123 1 end 0\\n'",
+        "head -c 100000 /dev/urandom | base64",
+        "PATH=; HOME=; LC_ALL=C",
+        "trap '' TERM; unset IFS; alias printf=false",
+    ],
+)
+def test_a_broken_probe_spoils_no_neighbour(broken: str) -> None:
+    before, _, after = run("echo before", broken, "echo after")
+    assert (before, after) == (Probed(0, "before\n"), Probed(0, "after\n"))
+
+
+def test_a_probe_that_hangs_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "TIMEOUT", 1)
+    first, hung, last = run("echo 1", "sleep 30", "echo 3")
+    assert (first.output, last.output) == ("1\n", "3\n")
+    with pytest.raises(ProbeError, match=r"web1: cannot look at file /x \(it took over 1 s\)"):
+        hung.require("web1", "file /x")
+
+
+def test_could_not_look_is_never_absent() -> None:
+    (denied,) = run("cat /nowhere/at/all")
+    with pytest.raises(ProbeError) as caught:
+        denied.require("web1", "file /nowhere")
+    assert "exit 1" in caught.value.message
+    assert "No such file" in caught.value.cause
+
+
+def test_a_script_that_was_cut_off() -> None:
+    tag = new_tag()
+    output = "".join(f"\n{tag} {number} begin\n{number}\n{tag} {number} end 0\n" for number in range(2))
+    with pytest.raises(ProbeError, match="only 1 of 2"):
+        parse(output[:-10], tag, 2)
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"])), min_size=1, max_size=4))
+def test_what_a_probe_prints_comes_back_as_it_was(outputs: list[str]) -> None:
+    tag = new_tag()
+    text = "".join(f"\n{tag} {n} begin\n{output}\n{tag} {n} end 0\n" for n, output in enumerate(outputs))
+    assert [each.output for each in parse(f"a banner\n{text}", tag, len(outputs))] == outputs
+
+
+def test_tags_differ() -> None:
+    assert len({new_tag() for _ in range(100)}) == 100

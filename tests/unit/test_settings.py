@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from provisioning.settings import Health, HostSettings, Model, Serve, Service
+from provisioning.spelling import did_you_mean, misspelt
+from provisioning.validation import check, conflicts
+
+SHIPPED = Path(__file__).parents[2] / "inventory.yaml"
+DEMO: dict[str, Any] = {"models": {"demo": {"method": "demo"}}}
+
+
+def told(settings: dict[str, Any]) -> list[str]:
+    return ["/".join(path) + ": " + words for path, words in (*check(settings), *conflicts(settings))]
+
+
+def test_everything_has_a_default() -> None:
+    settings = HostSettings()
+    assert settings.environment.python == "3.10"
+    assert settings.serve.port == 8000
+    assert settings.resolved_services() == {}
+
+
+def test_nothing_changes_after_loading() -> None:
+    with pytest.raises(ValidationError):
+        HostSettings().account = "other"
+
+
+def test_a_service_takes_from_serve_what_it_does_not_give() -> None:
+    serve = {"dtype": "half", "port": 9000, "health": {"interval": 3, "busy_timeout": 60}, "arguments": ["--a"]}
+    service = {"model": "demo", "port": 8000, "health": {"interval": 5}}
+    settings = HostSettings.model_validate({**DEMO, "serve": serve, "services": {"one": service}})
+    resolved = settings.resolved_services()["one"]
+    assert (resolved.name, resolved.model, resolved.dtype, resolved.arguments) == ("one", "demo", "half", ("--a",))
+    assert resolved.port == 8000, "what a service gives wins, also where it is the default"
+    assert resolved.health == Health(interval=5, busy_timeout=60)
+
+
+def test_an_integer_is_good_where_a_number_is_wanted() -> None:
+    assert HostSettings.model_validate({"serve": {"kv_cache_gib": 4}}).serve.kv_cache_gib == 4.0
+
+
+@pytest.mark.parametrize("key", [{"env": "KEY"}, {"file": "~/.key"}, "none", "generate"])
+def test_api_keys(key: Any) -> None:
+    HostSettings.model_validate({"serve": {"api_key": key}})
+
+
+def test_text_of_several_lines_is_for_arguments_and_variables_alone() -> None:
+    HostSettings.model_validate({"serve": {"arguments": ["a\nb"], "environment": {"A": "b\n\tc"}}})
+    for broken in (
+        {"become_password_file": "a\nb"},
+        {"models": {"m": {"path": "/a\nb"}}},
+        {"pip": {"find_links": ["\0"]}},
+    ):
+        assert check(broken)
+
+
+PORT = "should be an integer between 1 and 65535, not "
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"serve": {"port": "8000"}}, f'serve/port: {PORT}"8000"'),
+        ({"serve": {"port": True}}, f"serve/port: {PORT}true"),
+        ({"serve": {"port": 80.0}}, f"serve/port: {PORT}80.0"),
+        ({"serve": {"port": 0}}, f"serve/port: {PORT}0"),
+        ({"serve": {"port": 65536}}, f"serve/port: {PORT}65536"),
+        ({"serve": {"port": None}}, f"serve/port: {PORT}null"),
+        ({"serve": {"eager": "yes"}}, 'serve/eager: should be true or false, not "yes"'),
+        ({"serve": {"kv_cache_gib": 0}}, 'serve/kv_cache_gib: should be a number above 0 or "auto", not 0'),
+        ({"serve": {"health": {"interval": 0}}}, "serve/health/interval: should be an integer of at least 1, not 0"),
+        ({"serve": {"health": {"intervall": 3}}}, 'serve/health/intervall: unknown key; did you mean "interval"?'),
+        ({"serve": None}, "serve: should be a mapping, not null"),
+        ({"build": {"device": "gpu"}}, 'build/device: should be "cpu" or "cuda", not "gpu"'),
+        (
+            {"apt": {"packages": "git"}},
+            'apt/packages: should be a list (each item the name of a Debian package), not "git"',
+        ),
+        ({"apt": {"packages": ["git", "-y"]}}, 'apt/packages/1: should be the name of a Debian package, not "-y"'),
+        ({"apt": {"mirror": "ftp://x"}}, 'apt/mirror: should be "none", "tuna" or an http(s) URL, not "ftp://x"'),
+        (
+            {"serve": {"api_key": {"env": "A", "file": "b"}}},
+            'serve/api_key: should be "none", "generate", {env: …} or {file: …}, not this mapping',
+        ),
+        (
+            {"conda": {"condarc": 3}},
+            'conda/condarc: should be "tuna", "tuna-2024", "none" or a mapping, not 3',
+        ),
+        (
+            {"serve": {"environment": {"A B": "x"}}},
+            "serve/environment/A B: the key should be the name of an environment variable",
+        ),
+        (
+            {"services": {"a/b": {"model": "demo"}}, **DEMO},
+            "services/a/b: the key should be a name of letters, digits, '.', '_' and '-'",
+        ),
+        ({"services": {"a": {}}, **DEMO}, "services/a/model: is missing: name of a model in models"),
+        ({"services": {"a": None}, **DEMO}, "services/a: should be {model: …}, not null"),
+        ({"models": {"m": {}}}, 'models/m: needs "path: FOLDER" or "method: demo"'),
+        (
+            {"models": {"m": {"path": "m"}}},
+            'models/m/path: should be an absolute path, or one that begins with ~/ or null, not "m"',
+        ),
+        (
+            {"services": {"a": {"model": "deom"}}, **DEMO},
+            'services/a/model: the model "deom" is not defined; did you mean "demo"?',
+        ),
+        ({"services": {"a": {"model": "x"}}}, 'services/a/model: the model "x" is not defined; models is empty'),
+        (
+            {"services": {"a": {"model": "demo"}, "b": {"model": "demo", "port": 8000}}, **DEMO},
+            'services/b/port: port 8000 is already that of the service "a"',
+        ),
+        (
+            {"environment": {"python": "{{ version }}"}},
+            "environment/python: holds a template ({{ … }}), and templates are not evaluated; "
+            "write the value, or tag it !unsafe",
+        ),
+    ],
+)
+def test_errors_are_told_in_words(settings: dict[str, Any], expected: str) -> None:
+    assert told(settings) == [expected]
+    with pytest.raises(ValidationError):
+        HostSettings.model_validate(settings)
+
+
+def test_all_errors_at_once() -> None:
+    services = {"a": {"model": "nope", "port": 0}, "b": {"model": "demo"}, "c": {"model": "demo"}}
+    assert [line.split(":")[0] for line in told({**DEMO, "services": services, "pip": {"index": 3}})] == [
+        "pip/index",
+        "services/a/port",
+        "services/a/model",
+        "services/c/port",
+    ]
+
+
+def test_a_secret_is_not_repeated() -> None:
+    assert "hunter2" not in "".join(told({"pip": {"index": "ftp://me:hunter2@host"}}))
+    assert "7777" not in "".join(told({"serve": {"environment": {"TOKEN": 7777}}}))
+
+
+FOREIGN = """user http_port ntp_server ntp_servers env environment_name hosts host domain model module modules service
+server servers service_name services_enabled builder builds build_dir account_id accounts app app_user package packages
+pip_packages apt_packages apt_cache_valid_time users group groups role ip port timezone proxy db_host python_version
+cluster region interfaces backup_dir log_level version compilers gcc_version conda_env mode modes nodes node devices
+device disks memory gpus labels server_name repo repos endpoint token password sites count series zip health ansible_xyz
+preserve reserve observers identity threads serial connection tags listen listeners deploy_env"""
+
+
+@pytest.mark.parametrize("value", ["text", 3, None, ["a"], {"name": "x", "port": 3}], ids=repr)
+def test_variables_of_ansible_inventories_are_left_alone(value: Any) -> None:
+    assert [name for name in FOREIGN.split() if misspelt(name, value)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("serivces", "services"),
+        ("Services", "services"),
+        ("sevice", "services"),
+        ("enviroment", "environment"),
+        ("modles", "models"),
+        ("minconda", "miniconda"),
+        ("complier", "compiler"),
+        ("hostkeys", "host_keys"),
+        ("host-keys", "host_keys"),
+        ("conect_timeout", "connect_timeout"),
+        ("connection_attempts", "connect_attempts"),
+        ("acount", "account"),
+        ("biuld", "build"),
+    ],
+)
+def test_misspelt_settings_are_found(name: str, meant: str) -> None:
+    assert misspelt(name, None) == meant
+
+
+def test_a_foreign_name_with_our_content_is_a_misspelling() -> None:
+    assert misspelt("service", {"chat": {"model": "demo"}}) == "services"
+    assert misspelt("model", {"demo": {"method": "demo"}}) == "models"
+
+
+def test_did_you_mean() -> None:
+    assert did_you_mean("qwen", ["demo", "Qwen2"]) == 'Did you mean "Qwen2"?'
+    assert did_you_mean("x", ["demo", "chat"]) == "Known are demo, chat."
+    assert did_you_mean("x", []) == "There are none."
+
+
+def uncommented() -> dict[str, Any]:
+    text = re.sub(r"(?m)^( +)# ((?:  )*(?:[a-z_]+:|- ).*)$", r"\1\2", SHIPPED.read_text("utf-8"))
+    content: dict[str, Any] = yaml.safe_load(text)["all"]["vars"]
+    return content
+
+
+def test_the_commented_settings_are_the_defaults() -> None:
+    content = uncommented()
+    assert check(content) == []
+    settings = HostSettings.model_validate(content)
+    for name in HostSettings.model_fields.keys() - {"models", "services"}:
+        assert getattr(settings, name) == getattr(HostSettings(), name), name
+    assert settings.models == {"demo": Model(method="demo")}
+    assert settings.services == {"demo": Service(model="demo", port=8000)}
+    assert settings.resolved_services()["demo"].model_dump(exclude={"name", "model"}) == Serve().model_dump()
+
+
+def missing(model: type[BaseModel], content: dict[str, Any]) -> list[str]:
+    found = [name for name in model.model_fields if name not in content]
+    for name, about in model.model_fields.items():
+        if isinstance(about.annotation, type) and issubclass(about.annotation, BaseModel):
+            found += [f"{name}/{below}" for below in missing(about.annotation, content.get(name, {}))]
+    return found
+
+
+def test_every_setting_is_in_the_shipped_inventory() -> None:
+    content = uncommented()
+    assert missing(HostSettings, content) == []
+    assert missing(Model, content["models"]["demo"]) == []
+    assert "model" in content["services"]["demo"]
+
+
+def test_the_shipped_comments_are_the_descriptions() -> None:
+    text = SHIPPED.read_text("utf-8")
+    sections = [value for _, value in HostSettings() if isinstance(value, BaseModel)]
+    for section in (HostSettings(), Serve().health, *sections):
+        for name, about in type(section).model_fields.items():
+            assert about.description, name
+            assert f"# {about.description}" in text, name

