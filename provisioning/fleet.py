@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from provisioning.converge import Outcome
@@ -82,7 +82,11 @@ def on_each(entries: Sequence[HostEntry], work: Callable[[Host, HostEntry], T]) 
 
     pool = ThreadPoolExecutor(max_workers=min(PARALLEL, max(1, len(entries))))
     try:
-        return list(pool.map(guarded, entries))
+        working = [pool.submit(guarded, entry) for entry in entries]
+        # Python notes a signal at once, yet acts on one that came just before an endless wait only after that wait.
+        while wait(working, timeout=0.5).not_done:
+            pass
+        return [each.result() for each in working]
     finally:
         # Ctrl-C: what runs on hosts is safe to leave (jobs go on, files are renamed into place), so nobody waits.
         pool.shutdown(wait=False, cancel_futures=True)
