@@ -82,6 +82,7 @@ CAUSES = (
 
 _FOLLOW = """
 state=/run/vllm/{name}/state.json
+since=@$(date +%s.%6N)
 ({log}) & logger=$!
 trap 'kill $logger 2>/dev/null' EXIT
 sleep 0.2
@@ -116,7 +117,8 @@ def phase(service: str) -> str:
 
 
 def restart(host: Host, service: str, *, stop: str, start: str, lost: str, log: str, tell: Tell) -> None:
-    """Stop and start a service (shell for both, for its log, and for whether starting failed), until it is ready.
+    """Stop and start a service (shell for both, for its log since `$since`, and for whether starting failed), until
+    it is ready.
 
     Raises `NotReadyError` at its first failure, with its last lines and the likely cause.
     """
@@ -149,9 +151,12 @@ def likely_cause(log: str) -> tuple[str, str]:
 
 
 def _failure(host: Host, service: str, log: str, answer: str) -> NotReadyError:
+    message = answer.partition(" ")[2]
+    if message not in log:  # that line may still be on its way through the supervisor's log
+        log = f"{log.rstrip()}\nserve: {message}"
     cause, remedy = likely_cause(log[-200000:])
-    lines = "\n".join(line for line in log.rstrip().splitlines()[-20:])
-    why = f"likely cause: {cause}" if cause else f"it says: {answer.partition(' ')[2] or answer}"
+    lines = "\n".join(log.rstrip().splitlines()[-20:])
+    why = f"likely cause: {cause}" if cause else f"it says: {message or answer}"
     return NotReadyError(
         f"{host.name}: the service {service} did not become ready",
         cause=f"{why}\n{lines}",

@@ -90,7 +90,7 @@ class Service(Resource):
 
     @abstractmethod
     def log(self) -> str:
-        """Give shell that prints the service's log from now on, for ever."""
+        """Give shell that prints the service's log from `$since` (@seconds) or from now on, for ever."""
 
     @abstractmethod
     def recent(self, lines: int, follow: bool) -> str:
@@ -132,8 +132,8 @@ class SystemdService(Service):
         return f'systemctl -q is-failed {unit} || [ "$(systemctl show {unit} -p NRestarts --value)" != 0 ]'
 
     def log(self) -> str:
-        """Follow the journal."""
-        return f"exec journalctl --follow --lines=0 --output=cat --unit={quote(f'vllm@{self.service}.service')}"
+        """Follow the journal, from before the start: journalctl takes a while to begin."""
+        return f"exec journalctl --follow --since=$since --output=cat --unit={quote(f'vllm@{self.service}.service')}"
 
     def recent(self, lines: int, follow: bool) -> str:
         """Read the journal."""
