@@ -11,6 +11,7 @@ VARIABLES = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
     "find-links": "UV_FIND_LINKS",
+    "constraint": "UV_CONSTRAINT",
     "no-index": "UV_NO_INDEX",
     "trusted-host": "UV_INSECURE_HOST",
     "cert": "SSL_CERT_FILE",
@@ -34,7 +35,12 @@ def settings(listing: str) -> dict[str, str]:
             found[key] = rank, ast.literal_eval(quoted)
     values = {VARIABLES[key]: value for key, (_, value) in found.items()}
     # pip takes several values separated by white space or new lines; uv takes commas for find-links, spaces elsewhere.
-    for key, separator in (("UV_FIND_LINKS", ","), ("UV_INDEX", " "), ("UV_INSECURE_HOST", " ")):
+    for key, separator in (
+        ("UV_FIND_LINKS", ","),
+        ("UV_INDEX", " "),
+        ("UV_CONSTRAINT", " "),
+        ("UV_INSECURE_HOST", " "),
+    ):
         if key in values:
             values[key] = separator.join(values[key].split())
     # pip looks for the best version in all indexes; uv by default stops at the first that knows the name.

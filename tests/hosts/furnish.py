@@ -56,6 +56,8 @@ def furnish(root: Path, name: str, address: Address, public_key: str, *, systemd
     settings = pip_configuration()
     lines = [f"{key} = {value}".replace("\n", "\n    ") for key, value in settings.items()]
     write(root, "etc/pip.conf", "\n".join(["[global]", *lines, ""]))
+    for constraints in settings.get("constraint", "").split():
+        write(root, constraints.lstrip("/"), Path(constraints).read_text())
     trust(root)
 
 

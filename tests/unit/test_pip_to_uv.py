@@ -26,6 +26,7 @@ from provisioning.templates.pip_to_uv import settings
             "https://a/simple https://b/simple",
         ),
         ("global.find-links='/opt/wheels /srv/more'", "UV_FIND_LINKS", "/opt/wheels,/srv/more"),
+        ("global.constraint='/etc/pip/a.txt\\n/etc/pip/b.txt'", "UV_CONSTRAINT", "/etc/pip/a.txt /etc/pip/b.txt"),
         (":env:.cert='/etc/ssl/ca.pem'", "SSL_CERT_FILE", "/etc/ssl/ca.pem"),
         ("global.trusted-host='a b'", "UV_INSECURE_HOST", "a b"),
         ("global.proxy='http://u:p@proxy:3128'", "ALL_PROXY", "http://u:p@proxy:3128"),
