@@ -74,7 +74,7 @@ def provision(ctx: Context, hosts: str = "", inventory: str = "", verbose: bool 
     return commands.converge(ctx, inventory, hosts, "PROVISION", verbose=verbose)
 
 
-@task(help={**CHANGING, "device": "cpu or cuda.", "method": "auto or wheel."})
+@task(help={**CHANGING, "device": "cpu or cuda.", "method": "auto, wheel or source."})
 @command
 def build(
     ctx: Context, hosts: str = "", inventory: str = "", device: str = "", method: str = "", verbose: bool = False
@@ -83,6 +83,31 @@ def build(
     from provisioning import commands
 
     return commands.converge(ctx, inventory, hosts, "BUILD", device=device, method=method, verbose=verbose)
+
+
+@task(
+    help={
+        "export": "Names of wheels, with commas between, or all.",
+        "to": "With --export: the folder to write.",
+        "take": "Take the wheels of an exported folder.",
+        "prune": "Delete all but the newest N of each kind.",
+    }
+)
+@command
+def wheels(ctx: Context, export: str = "", to: str = "", take: str = "", prune: str = "") -> Any:
+    """List the wheels that were compiled; copy them out or in, or delete old ones."""
+    from provisioning.wheels import wheels as manage
+
+    return manage(export=export, to=to, take=take, prune=prune)
+
+
+@task(help=COMMON)
+@command
+def releases(ctx: Context, hosts: str = "", inventory: str = "") -> Any:
+    """Show vLLM's releases, what each needs, and which one each host would take."""
+    from provisioning.wheels import show_releases
+
+    return show_releases(inventory, hosts)
 
 
 @task(help={**CHANGING, **MODEL})
@@ -224,6 +249,8 @@ namespace = Collection(
     plan,
     provision,
     build,
+    wheels,
+    releases,
     download,
     serve,
     doctor,

@@ -18,6 +18,7 @@ from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 from provisioning.inventory import HostEntry
 from provisioning.report import Report
 from provisioning.resources.api_key import given_api_key
+from provisioning.resources.compiled_wheel import BUILDERS
 from provisioning.with_model import with_model
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -86,6 +87,7 @@ def _converge(
         outcomes = fleet.outcomes(entries, partial(_plan, steps=chosen))
         show(outcomes, as_json=False)
         return outcomes, fleet.exit_code(outcomes)
+    BUILDERS.expect([entry.name for entry in entries])
     report = Report(verbosity=int(verbose))
     work = partial(_apply, steps=chosen, report=report, run_id=secrets.token_hex(4))
     with report.running():
@@ -97,7 +99,10 @@ def _converge(
 def _apply(
     host: Any, entry: HostEntry, outcome: Outcome, *, steps: Sequence[str], report: Report, run_id: str
 ) -> Outcome:
-    return engine.apply(host, entry, steps, outcome, report=report, run_id=run_id)
+    try:
+        return engine.apply(host, entry, steps, outcome, report=report, run_id=run_id)
+    finally:
+        BUILDERS.finish(entry.name)
 
 
 def show(outcomes: Sequence[Outcome], *, as_json: bool) -> None:

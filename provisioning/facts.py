@@ -16,6 +16,9 @@ SYSTEM_ACCOUNT = "vllm"
 STATE = "/var/lib/vllm-provisioning"
 """The folder of a host that belongs to this project and to root."""
 
+INSTALLED_WHEEL = f"{STATE}/installed-wheel"
+"""Record of the compiled wheel that is in the environment: its SHA-256."""
+
 MANAGER_RECORD = f"{STATE}/environment-manager"
 
 # The package `python3` of each system, for hosts where it is not installed yet.
@@ -42,7 +45,10 @@ _PROBES = {
     'case $p in *-config|*[*]*) continue;; esac; [ -x "$p" ] && '
     '"$p" -c \'import sys; print(sys.executable, "%d.%d" % sys.version_info[:2])\' 2>/dev/null; done; :',
     "manager": f"cat {MANAGER_RECORD} 2>/dev/null; :",
-    "compilers": 'for c in gcc g++; do printf "%s %s\\n" $c "$($c -dumpfullversion 2>/dev/null)"; done',
+    "compilers": "cd /usr/bin; for c in gcc g++ gcc-[0-9]* g++-[0-9]*; do case $c in *[*]*) continue;; esac; "
+    'printf "%s %s\\n" "$c" "$($c -dumpfullversion 2>/dev/null)"; done',
+    "libc": "getconf GNU_LIBC_VERSION 2>/dev/null; :",
+    "wheel": f"cat {INSTALLED_WHEEL} 2>/dev/null; :",
     "nvidia": "command -v nvidia-smi >/dev/null 2>&1 && timeout 10 nvidia-smi "
     "--query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null; :",
 }
@@ -82,6 +88,12 @@ class Facts:
     """Full versions of gcc and g++; "" where there is none."""
     gpus: tuple[str, ...] = ()
     """NVIDIA GPUs as "name, driver, memory"."""
+    versioned_compilers: dict[str, str] = field(default_factory=dict, hash=False)
+    """Full versions of gcc-12, g++-12 and the like."""
+    glibc: str = ""
+    """Version of the C library."""
+    installed_wheel: str = ""
+    """SHA-256 of the compiled wheel in the environment."""
     sudo: str = "none"
     conda_present: bool = False
     conda_unreachable: str = ""
@@ -194,6 +206,7 @@ def _parse(text: dict[str, str]) -> Facts:
     machine = text["machine"].splitlines()
     memory = {key: int(size) * 1024 for key, size in re.findall(r"^(\w+):\s+(\d+) kB", text["memory"], re.MULTILINE)}
     init = text["init"].splitlines()
+    compilers = {name: full for name, _, full in (row.partition(" ") for row in text["compilers"].splitlines())}
     return Facts(
         user=user,
         uid=int(uid),
@@ -215,11 +228,12 @@ def _parse(text: dict[str, str]) -> Facts:
         systemd=int((re.findall(r"systemd (\d+)", text["init"]) or ["0"])[0]) if init[0] == "systemd" else 0,
         pythons=tuple(dict.fromkeys(_pairs(text["python"]))),
         manager=text["manager"].strip(),
-        compilers={
-            name: version for name, _, version in (row.partition(" ") for row in text["compilers"].splitlines())
-        },
+        compilers={name: compilers[name] for name in ("gcc", "g++")},
+        versioned_compilers={name: version for name, version in compilers.items() if "-" in name},
         gpus=tuple(row.strip() for row in text["nvidia"].splitlines() if row.strip()),
         conda_present="present" in text["conda"],
+        glibc=text["libc"].strip().rpartition(" ")[2],
+        installed_wheel=text["wheel"].strip(),
     )
 
 

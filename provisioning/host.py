@@ -6,11 +6,13 @@ no process list, and arrives byte for byte.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from provisioning.errors import CommandError
 from provisioning.transport.base import Completed, OnOutput, Transport
@@ -135,6 +137,20 @@ class Host:
         """Give the command line and standard input of a root shell whose input stays open afterwards."""
         command, preamble = self._command(as_root=True)
         return command.replace(_RUN, 'IFS= read -r script && eval "$script"'), preamble
+
+    def send(self, file: Path, path: str) -> None:
+        """Copy a file of this machine to a path of root's, whole or not at all.
+
+        Raises `CommandError` where it cannot be written, and `ConnectionLostError` when the connection breaks.
+        """
+        data = file.read_bytes()
+        new, digest = quote(f"{path}.new"), hashlib.sha256(data).hexdigest()
+        script = f'umask 022; cat >{new} && [ "$(sha256sum <{new})" = "{digest}  -" ] && mv {new} {quote(path)}'
+        command, preamble = self.hold_command()
+        self.round_trips += 1
+        completed = _decoded(self.transport.execute(command, preamble + f"{script}\n".encode() + data, timeout=300))
+        if completed.exit_code:
+            raise CommandError(f"{self.name}: {path} cannot be written", cause=completed.words)
 
     def close(self) -> None:
         """Drop the connection."""

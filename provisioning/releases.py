@@ -76,6 +76,11 @@ class Release:
         return self.wheel is not None
 
 
+def cpu_torch(version: str, architecture: str) -> str:
+    """The version of torch's build for CPUs: only on x86-64 is the plain version one for CUDA."""
+    return f"{version}+cpu" if architecture == "x86_64" else version
+
+
 def number(version: str) -> tuple[int, ...]:
     """A version as something that sorts: `0.6.6.post1` after `0.6.6`, and 3.10 after 3.9."""
     return tuple(int(part) for part in re.findall(r"\d+", version))

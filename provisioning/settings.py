@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import Self
 
+from provisioning.build_settings import Build
 from provisioning.serve_settings import (
     FromList,
     Health,
@@ -33,7 +34,6 @@ from provisioning.texts import (
     PythonVersion,
     Seconds,
     Url,
-    VllmVersion,
 )
 
 __all__ = [
@@ -121,23 +121,6 @@ class Environment(Section):
     )
     name: Name = Field(default="vLLM", description="Name of the environment.")
     python: PythonVersion = Field(default="3.10", description="Version of Python, in quotes.")
-
-
-class Build(Section):
-    """vLLM itself: which release, for which device."""
-
-    device: Literal["cpu", "cuda"] = Field(default="cpu", description="What vLLM computes on: cpu or cuda.")
-    method: Literal["auto", "wheel"] = Field(default="auto", description="How vLLM is had: auto, or wheel (prebuilt).")
-    vllm: VllmVersion = Field(
-        default="auto", description="Version of vLLM, in quotes; auto follows from that of Python."
-    )
-    wheel: Line | None = Field(
-        default=None, description="URL, or path on the host, of vLLM's wheel; null looks in the index."
-    )
-    torch_indexes: Annotated[tuple[Url, ...], FromList, Field(min_length=1)] = Field(
-        default=("https://mirror.nju.edu.cn/pytorch/whl/cpu", "https://download.pytorch.org/whl/cpu"),
-        description="Indexes of torch for CPUs, tried in this order.",
-    )
 
 
 class Model(Section):

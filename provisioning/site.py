@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from provisioning import releases
+from provisioning.errors import IncompatibleError
 from provisioning.facts import STATE, Facts
 from provisioning.miniconda import Installer, installer
 from provisioning.settings import HostSettings
@@ -144,16 +145,33 @@ class Site:
         return f"{self.environment}/bin/python"
 
     @property
+    def compiles(self) -> bool:
+        """Whether vLLM is compiled: as told, or (auto) where no prebuilt wheel for CPUs suits."""
+        build = self.settings.build
+        if build.device != "cpu" or build.method != "auto" or build.wheel:
+            return build.method == "source"
+        try:
+            self._choose(wheel=True)
+        except IncompatibleError:
+            return self._can_be_compiled()
+        return False
+
+    def _can_be_compiled(self) -> bool:
+        try:
+            self._choose(wheel=False)
+        except IncompatibleError:
+            return False
+        return True
+
+    @property
     def release(self) -> releases.Release:
         """The release of vLLM to install. Raises `IncompatibleError` where Python and vLLM cannot work together."""
         build = self.settings.build
-        return releases.choose(
-            self.python,
-            build.device,
-            build.vllm,
-            wheel=build.device == "cpu" and build.wheel is None,
-            architecture=self.facts.architecture,
-        )
+        return self._choose(wheel=build.device == "cpu" and build.wheel is None and not self.compiles)
+
+    def _choose(self, *, wheel: bool) -> releases.Release:
+        build = self.settings.build
+        return releases.choose(self.python, build.device, build.vllm, wheel=wheel, architecture=self.facts.architecture)
 
     def require_compatible(self) -> None:
         """Refuse, before anything is installed, a Python and a vLLM that cannot work together (`IncompatibleError`)."""

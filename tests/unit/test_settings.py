@@ -192,7 +192,7 @@ def test_did_you_mean() -> None:
 
 
 def uncommented() -> dict[str, Any]:
-    text = re.sub(r"(?m)^( +)# ((?:  )*(?:[a-z_]+:|- ).*)$", r"\1\2", SHIPPED.read_text("utf-8"))
+    text = re.sub(r'(?m)^( +)# ((?:  )*(?:["a-z_]+:|- ).*)$', r"\1\2", SHIPPED.read_text("utf-8"))
     content: dict[str, Any] = yaml.safe_load(text)["all"]["vars"]
     return content
 

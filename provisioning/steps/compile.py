@@ -1,0 +1,140 @@
+"""vLLM compiled from source for CPUs, as a wheel: made on one host, taken by those that can run it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+from collections.abc import Iterator
+from typing import Any
+
+from provisioning import compiler, uv
+from provisioning.build_settings import ArmCompute, OneDnn
+from provisioning.host import quote
+from provisioning.releases import cpu_torch
+from provisioning.resources import Directory, File, Resource
+from provisioning.resources.compiled_wheel import CompiledWheel
+from provisioning.site import LIBRARY, TOOLS, Site
+from provisioning.templates import load, text
+from provisioning.wheel_store import Target
+
+PROGRAM = (
+    "compile_vllm.py",
+    "compile_fetch.py",
+    "compile_download.py",
+    "compile_requirements.py",
+    "compile_wheel.py",
+    "compile_explain.py",
+    "tree_state.sh",
+)
+GIB = 1 << 30
+MEMORY_PER_JOB = 2 * GIB
+"""Bytes that the compiler needs for one of the heaviest files: see benchmarks/compile."""
+DISK = 5 * GIB
+"""Bytes that sources, objects and the wheel take, torch not counted: see benchmarks/compile."""
+
+
+def resources(site: Site) -> Iterator[Resource]:
+    """Yield the program that compiles, and the wheel."""
+    compiler.require(site, site.release)
+    yield Directory(LIBRARY)
+    for name in PROGRAM:
+        yield File(f"{LIBRARY}/{name}", text(name))
+    yield CompiledWheel(
+        key=key(site),
+        title=f"vLLM {site.release.version} for CPUs, Python {site.python}",
+        script=_script(site),
+        output=f"{folder(site)}/output",
+        account=site.account,
+        home=site.home,
+        target=Target(site.facts.architecture, site.facts.glibc, site.facts.cpu_flags),
+        builder="" if site.settings.build.on == "auto" else site.settings.build.on,
+        watched=tuple(site.expand(source) for source in site.settings.build.sources[:1] if source[0] in "/~"),
+        disk=DISK,
+    )
+
+
+def folder(site: Site) -> str:
+    """Where it is compiled: kept, so that an interrupted build goes on, and the next one is faster."""
+    return f"{site.home}/.cache/vllm-provisioning/compile/{key(site)[:12]}"
+
+
+def key(site: Site) -> str:
+    """Hash of all that is asked of the wheel; what exactly went into it stands in its manifest."""
+    return hashlib.sha256(json.dumps(_asked(site), sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _asked(site: Site) -> dict[str, Any]:
+    build, release = site.settings.build, site.release
+    return {
+        "version": release.version,
+        "revision": build.revision or "",
+        "folders": [source for source in build.sources if source[0] in "/~"],
+        "python": site.python,
+        "torch": cpu_torch(release.torch_cpu or "", site.facts.architecture),
+        "architecture": site.facts.architecture,
+        "compiler": build.cxx or f"gcc-{site.settings.compiler.version}",
+        "flags": build.cmake_args or "",
+        "onednn": _library(build.onednn),
+        "arm_compute": _library(build.arm_compute) if site.facts.architecture == "aarch64" else "",
+    }
+
+
+def _library(library: OneDnn | ArmCompute) -> list[str]:
+    """Mirrors of one and the same tag make no difference; other versions do."""
+    return list(library.sources) if library.allow else []
+
+
+def config(site: Site) -> dict[str, Any]:
+    """Everything that the program on the host is told."""
+    build, asked = site.settings.build, _asked(site)
+    cc, cxx = compiler.paths(site)
+    libraries: dict[str, tuple[str, OneDnn | ArmCompute]] = {
+        "onednn": ("onednn", build.onednn),
+        "acl": ("arm_compute", build.arm_compute),
+    }
+    return {
+        **{name: asked[name] for name in ("version", "revision", "python", "torch", "flags")},
+        "key": key(site),
+        "folder": folder(site),
+        "sources": build.sources,
+        "build_requirements": site.release.cpu_build_requirements,
+        **{
+            name: {"setting": setting, "sources": library.sources, "allow": library.allow}
+            for name, (setting, library) in libraries.items()
+        },
+        "cc": cc,
+        "cxx": cxx,
+        "jobs": build.jobs,
+        "memory_limit": _memory_limit(site),
+        "memory_per_job": MEMORY_PER_JOB,
+        "ccache": build.ccache,
+        "allow_missing_isa": build.allow_missing_isa,
+    }
+
+
+def _memory_limit(site: Site) -> int:
+    return site.facts.memory - max(GIB // 2, site.facts.memory // 10)
+
+
+def _script(site: Site) -> str:
+    script = load("compile_vllm.sh").render(
+        quote=quote,
+        python=site.environment_python,
+        program=posixpath.join(LIBRARY, PROGRAM[0]),
+        folder=folder(site),
+        tools=TOOLS,
+        config=json.dumps(config(site), ensure_ascii=False),
+        requirements=(f"torch=={_asked(site)['torch']}",),
+        torch_indexes=site.settings.build.torch_indexes,
+    )
+    return _bounded(_memory_limit(site)) + uv.script(site, script)
+
+
+def _bounded(memory: int) -> str:
+    """Shell that runs the rest in a scope of its own: a compiler that wants too much is ended, and nothing else."""
+    return (
+        'if [ -d /run/systemd/system ] && [ -z "${IN_SCOPE:-}" ]; then\n'
+        f"    IN_SCOPE=1 exec systemd-run --scope --quiet --collect -p MemoryMax={memory} -p CPUWeight=50 "
+        '-- /bin/sh "$0"\nfi\n'
+    )

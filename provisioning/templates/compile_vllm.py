@@ -1,0 +1,110 @@
+"""Compiles vLLM for CPUs: `compile_vllm.py fetch CONFIG` gets the sources, `compile_vllm.py wheel CONFIG` a wheel.
+
+CONFIG is a JSON file, see provisioning/steps/compile.py. Between the two calls what the build needs is installed from
+the file of requirements that `fetch` writes. Both go on where they were cut off.
+"""
+
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from provisioning.templates.compile_download import say
+    from provisioning.templates.compile_fetch import first
+    from provisioning.templates.compile_requirements import filtered
+    from provisioning.templates.compile_wheel import make_wheel
+else:
+    from compile_download import say
+    from compile_fetch import first
+    from compile_requirements import filtered
+    from compile_wheel import make_wheel
+
+CMAKE = "cmake/cpu_extension.cmake"
+
+
+def main(phase: str, file: str) -> None:
+    """Do one of the two."""
+    with open(file) as opened:
+        config = json.load(opened)
+    os.makedirs(config["folder"], exist_ok=True)
+    os.chdir(config["folder"])
+    fetch(config) if phase == "fetch" else make_wheel(config)
+
+
+def fetch(config: "dict[str, Any]") -> None:
+    """Get vLLM and the libraries that its build would clone; write down what was had."""
+    tag = config["revision"] or f"v{config['version']}"
+    tree, commit = first(config["sources"], "sources", "vllm", tag)
+    if os.path.isabs(tree):
+        tree = working_copy(tree, "sources/folder")
+    cmake = text(os.path.join(tree, CMAKE))
+    fetched: dict[str, Any] = {"source": os.path.abspath(tree), "commit": commit}
+    for name, repository, key in (("oneDNN", "oneDNN.git", "onednn"), ("ComputeLibrary", "ComputeLibrary.git", "acl")):
+        wanted = wanted_tag(cmake, repository)
+        if wanted and (key == "onednn" or platform.machine() == "aarch64"):
+            fetched[key] = library(name, wanted, config[key])
+    with open("requirements.txt", "w") as requirements:
+        requirements.write("\n".join(filtered(tree, config["build_requirements"])) + "\n")
+    with open("fetched.json.new", "w") as opened:
+        json.dump(fetched, opened)
+    os.replace("fetched.json.new", "fetched.json")
+
+
+def library(name: str, wanted: str, told: "dict[str, Any]") -> "dict[str, Any]":
+    """One library's tree. Exits where it is another version than the wanted one, unless that is allowed."""
+    tree, commit = first(told["sources"], "sources", name, wanted)
+    version = version_of(tree)
+    fits = commit == wanted or f"{version}.".startswith(f"{wanted.removeprefix('v')}.")
+    if not fits and not told["allow"]:
+        raise SystemExit(
+            f"{name} {version} in {tree} is not the {wanted} that this vLLM wants.\n"
+            f"Give its source (build.{told['setting']}.sources), or take this one: build.{told['setting']}.allow: true"
+        )
+    say(f"{name}: {version}" + ("" if fits else f", although {wanted} is wanted"))
+    return {"tree": os.path.abspath(tree), "version": version, "commit": commit, "wanted": wanted}
+
+
+def wanted_tag(cmake: str, repository: str) -> str:
+    """The tag or commit that cmake would clone; "" where it clones no such thing."""
+    tags = [re.search(r"GIT_TAG\s+([\w.-]+)", part) for part in cmake.split(repository)[1:]]
+    found = [tag[1] for tag in tags if tag]
+    # ARM has a pin of its own, which stands before the others'.
+    return (found[0] if platform.machine() == "aarch64" else found[-1]) if found else ""
+
+
+def version_of(tree: str) -> str:
+    """The version that a library's CMakeLists.txt gives, or "unknown"."""
+    content = text(os.path.join(tree, "CMakeLists.txt"))
+    found = re.search(r'PROJECT_VERSION\s+"?(\d[\d.]*)', content) or re.search(
+        r'project\([^)]*?VERSION\s+"?(\d[\d.]*)', content, re.DOTALL | re.IGNORECASE
+    )
+    return found[1] if found else "unknown"
+
+
+def working_copy(folder: str, target: str) -> str:
+    """A copy to build in, with what the last build made in it: nobody else's folder is written to."""
+    fresh = f"{target}.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.copytree(folder, fresh, symlinks=True, ignore=shutil.ignore_patterns("build", ".deps", ".git"))
+    for kept in ("build", ".deps"):
+        if os.path.isdir(f"{target}/{kept}"):
+            os.rename(f"{target}/{kept}", f"{fresh}/{kept}")
+    shutil.rmtree(target, ignore_errors=True)
+    os.rename(fresh, target)
+    return target
+
+
+def text(path: str) -> str:
+    """A file's text; "" where there is none."""
+    if not os.path.exists(path):
+        return ""
+    with open(path, encoding="utf-8", errors="replace") as opened:
+        return opened.read()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

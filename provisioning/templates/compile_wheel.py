@@ -1,0 +1,161 @@
+"""Makes a wheel of the fetched source, and writes down what went into it."""
+
+import glob
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from provisioning.templates.compile_download import run, say, sha256_of
+    from provisioning.templates.compile_explain import LOST_ISA, explain
+else:
+    from compile_download import run, say, sha256_of
+    from compile_explain import LOST_ISA, explain
+
+OUTPUT = "output"
+
+
+def make_wheel(config: "dict[str, Any]") -> None:
+    """Compile, and leave the wheel with its manifest in `output`. Exits with the first error and its likely cause."""
+    with open("fetched.json") as opened:
+        fetched = json.load(opened)
+    compilers = {name: version_of(config[name]) for name in ("cc", "cxx")}
+    jobs = jobs_for(config)
+    say(f"compiling with {config['cxx']} {compilers['cxx']}, {jobs} {'file' if jobs == 1 else 'files'} at once")
+    shutil.rmtree(OUTPUT, ignore_errors=True)
+    environment = environment_for(config, fetched, jobs)
+    began = time.monotonic()
+    statistics(environment, "--zero-stats")
+    log = compile_wheel(fetched["source"], environment, config["allow_missing_isa"])
+    statistics(environment, "--show-stats")
+    (wheel,) = glob.glob(f"{OUTPUT}/*.whl")
+    manifest = {
+        **{key: config[key] for key in ("key", "version", "python", "torch", "flags")},
+        "commit": fetched["commit"],
+        "compilers": compilers,
+        **{key: fetched[key] for key in ("onednn", "acl") if key in fetched},
+        "architecture": platform.machine(),
+        **needs(wheel, log),
+        "wheel": os.path.basename(wheel),
+        "sha256": sha256_of(wheel),
+        "size": os.path.getsize(wheel),
+        "host": platform.node(),
+        "made": int(time.time()),
+        "seconds": round(time.monotonic() - began),
+        "jobs": jobs,
+    }
+    with open(f"{OUTPUT}/manifest.json", "w") as opened:
+        json.dump(manifest, opened, indent=2)
+    say(f"compiled {manifest['wheel']}, {manifest['size'] / 1e6:.0f} MB, in {manifest['seconds']} s")
+
+
+def jobs_for(config: "dict[str, Any]") -> int:
+    """As told; else as many as there are cores, and memory for the heaviest files at once."""
+    if config["jobs"] != "auto":
+        return int(config["jobs"])
+    with open("/proc/meminfo") as opened:
+        available = int(re.search(r"MemAvailable:\s+(\d+)", opened.read())[1]) * 1024  # type: ignore[index]
+    available = min(available, config["memory_limit"])
+    return int(max(1, min(len(os.sched_getaffinity(0)), available // config["memory_per_job"])))
+
+
+def environment_for(config: "dict[str, Any]", fetched: "dict[str, Any]", jobs: int) -> "dict[str, str]":
+    """What vLLM's setup.py reads: https://docs.vllm.ai/en/stable/getting_started/installation/cpu.html"""
+    values = {
+        **os.environ,
+        "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}",
+        "CC": config["cc"],
+        "CXX": config["cxx"],
+        "VLLM_TARGET_DEVICE": "cpu",
+        "MAX_JOBS": str(jobs),
+        "CMAKE_BUILD_PARALLEL_LEVEL": str(jobs),
+        # A source distribution and a shallow clone have no tags to read the version from.
+        "SETUPTOOLS_SCM_PRETEND_VERSION": config["version"],
+        "CMAKE_ARGS": config["flags"],
+        "CCACHE_DIR": os.path.abspath("../ccache"),
+        "CCACHE_MAXSIZE": "5G",
+        "CCACHE_BASEDIR": os.getcwd(),
+        "CCACHE_NOHASHDIR": "1",
+        "VLLM_DISABLE_SCCACHE": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+    if not config["ccache"]:
+        values["CCACHE_DISABLE"] = "1"
+    if "onednn" in fetched:
+        values["FETCHCONTENT_SOURCE_DIR_ONEDNN"] = fetched["onednn"]["tree"]
+    if "acl" in fetched:
+        values["ACL_ROOT_DIR"] = fetched["acl"]["tree"]
+    return values
+
+
+def compile_wheel(source: str, environment: "dict[str, str]", allow_missing_isa: bool) -> str:
+    """Run the build, show its output as it comes, and give all of it."""
+    command = [sys.executable, "-m", "pip", "wheel", "-v", "--no-build-isolation", "--no-deps", "-w", OUTPUT, source]
+    log = []
+    with subprocess.Popen(
+        ["nice", "-n", "10", *command],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as build:
+        assert build.stdout
+        for line in build.stdout:
+            log.append(line)
+            print(line, end="", flush=True)
+            if LOST_ISA.search(line) and not allow_missing_isa:
+                os.killpg(build.pid, signal.SIGKILL)
+                raise SystemExit(explain(line))
+    if build.returncode:
+        raise SystemExit(explain("".join(log)))
+    return "".join(log)
+
+
+def version_of(compiler: str) -> str:
+    """A compiler's full version."""
+    return run([compiler, "-dumpfullversion"]).stdout.strip()
+
+
+def statistics(environment: "dict[str, str]", what: str) -> None:
+    """ccache's statistics, where it is used."""
+    if not environment.get("CCACHE_DISABLE") and shutil.which("ccache", path=environment["PATH"]):
+        shown = subprocess.run(["ccache", what], env=environment, capture_output=True, text=True, check=False)
+        for line in shown.stdout.splitlines() if what == "--show-stats" else ():
+            say(f"ccache: {line.strip()}")
+
+
+FLAGS = {
+    "-mavx2": "avx2",
+    "-mavx512f": "avx512f",
+    "-mavx512bf16": "avx512_bf16",
+    "-mavx512vnni": "avx512_vnni",
+    "-mamx-tile": "amx_tile",
+}
+"""What g++ calls an instruction set, and what /proc/cpuinfo calls it."""
+
+
+def needs(wheel: str, log: str) -> "dict[str, Any]":
+    """What a host must have to run it: glibc, and CPU flags; and the variants that are in it."""
+    versions, variants = set(), []
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if name.endswith(".so"):
+                versions |= set(re.findall(rb"\0GLIBC_2\.(\d+)(?=\0)", archive.read(name)))
+                variants.append(os.path.basename(name).partition(".")[0])
+    flags = re.findall(r"CPU extension compile flags: (.*)", log)
+    # Since several variants are built side by side the host's own is chosen when vLLM is imported.
+    wanted = ["avx2"] if any("AVX2" in variant for variant in variants) else []
+    if flags and not wanted:
+        wanted = [FLAGS[flag] for flag in re.split(r"[;\s]+", flags[-1]) if flag in FLAGS]
+    return {"glibc": f"2.{max(map(int, versions), default=0)}", "cpu_flags": wanted, "variants": sorted(variants)}

@@ -1,0 +1,202 @@
+"""What compiling vLLM follows from: settings, releases and facts; and what is refused before anything is downloaded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bare_hosts import FACTS, site
+
+from provisioning.errors import IncompatibleError
+from provisioning.facts import Facts
+from provisioning.resources import Packages, Product
+from provisioning.resources.compiled_wheel import CompiledWheel
+from provisioning.site import Site
+from provisioning.steps import compile as compilation
+from provisioning.steps import environment, service, system, vllm
+
+TRIXIE = replace(
+    FACTS,
+    os_version="13",
+    glibc="2.41",
+    pythons=(("/usr/local/bin/python3.11", "3.11"),),
+    versioned_compilers={"gcc-12": "12.4.0", "g++-12": "12.4.0"},
+)
+SOURCE: dict[str, Any] = {"method": "source", "vllm": "0.31.0"}
+
+
+def compiling(facts: Facts = TRIXIE, **build: Any) -> Site:
+    return site(facts, environment={"manager": "uv"}, build={**SOURCE, **build})
+
+
+def wheel(one: Site) -> CompiledWheel:
+    (found,) = (each for each in vllm.resources(one) if isinstance(each, CompiledWheel))
+    return found
+
+
+def test_a_compiled_wheel_is_made_and_then_installed() -> None:
+    found = list(vllm.resources(compiling()))
+    assert [type(each) for each in found[-2:]] == [CompiledWheel, Product]
+    assert vllm.requirements(compiling())[:2] == ("vllm==0.31.0+cpu", "torch==2.13.0+cpu")
+    assert "compiled" in vllm.state(compiling())
+
+
+def test_what_it_takes_is_provisioned() -> None:
+    (packages,) = (each for each in system.resources(compiling()) if isinstance(each, Packages))
+    assert {"ccache", "libnuma-dev"} <= set(packages.names)
+    assert "unearth" in environment.tools(compiling()).state
+    assert "unearth" not in environment.tools(compiling(sources=["/srv/vllm"])).state
+    assert "unearth" not in environment.tools(site()).state
+
+
+def test_auto_compiles_only_what_has_no_wheel() -> None:
+    assert not compiling(method="auto", vllm="auto").compiles
+    assert not compiling(method="auto").compiles
+    assert compiling(method="auto", vllm="0.33.0").compiles
+    assert not compiling(method="auto", vllm="0.33.0", device="cuda").compiles
+    assert not compiling(method="auto", wheel="/srv/vllm-0.31.0-cp311-cp311-linux_x86_64.whl").compiles
+
+
+def test_auto_takes_the_newest_source() -> None:
+    assert compiling(vllm="auto").release.version == "0.33.0"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"vllm": "0.32.0"},
+        {"revision": "main"},
+        {"cmake_args": "-DX=1"},
+        {"cxx": "/opt/g++"},
+        {"sources": ["/srv/vllm"]},
+        {"onednn": {"allow": True, "sources": ["/srv/onednn"]}},
+    ],
+)
+def test_another_input_is_another_wheel(change: dict[str, Any]) -> None:
+    assert compilation.key(compiling(**change)) != compilation.key(compiling())
+
+
+@pytest.mark.parametrize(
+    "change", [{"jobs": 1}, {"ccache": False}, {"onednn": {"sources": ["https://gitee.com/x.git"]}}]
+)
+def test_how_it_is_made_and_fetched_makes_no_other_wheel(change: dict[str, Any]) -> None:
+    assert compilation.key(compiling(**change)) == compilation.key(compiling())
+
+
+def test_hosts_of_one_kind_share_it() -> None:
+    bigger = replace(TRIXIE, cores=64, memory=2**38, user="admin", account="admin", home="/home/admin")
+    assert compilation.key(compiling(bigger)) == compilation.key(compiling())
+    other = replace(TRIXIE, pythons=(("/usr/bin/python3", "3.12"),))
+    assert compilation.key(compiling(other)) != compilation.key(compiling())
+
+
+def test_the_host_is_told_everything() -> None:
+    told = compilation.config(compiling(jobs=3, cmake_args='-DA="b c"', sources=["/srv/a 'b"]))
+    assert (told["version"], told["torch"], told["jobs"]) == ("0.31.0", "2.13.0+cpu", 3)
+    assert told["flags"] == '-DA="b c"'
+    assert told["sources"] == ("/srv/a 'b",)
+    assert told["build_requirements"] == "requirements/build/cpu.txt"
+    assert (told["cc"], told["cxx"]) == ("/usr/bin/gcc-12", "/usr/bin/g++-12")
+    assert told["onednn"]["setting"] == "onednn"
+
+
+def test_a_compiler_of_ones_own() -> None:
+    told = compilation.config(compiling(cxx="~/gxx/bin/x86_64-conda-linux-gnu-g++"))
+    assert told["cc"] == "/var/lib/vllm/gxx/bin/x86_64-conda-linux-gnu-gcc"
+
+
+def test_memory_is_bounded_and_leaves_some_for_the_host() -> None:
+    script = wheel(compiling(replace(TRIXIE, memory=4 * 2**30))).script
+    assert f"MemoryMax={4 * 2**30 - 2**29}" in script
+
+
+def test_the_shell_can_be_read() -> None:
+    for each in (wheel(compiling()).script, wheel(compiling(sources=["/srv/a b"])).probe()):
+        subprocess.run(["/bin/sh", "-n"], input=each, text=True, check=True)
+
+
+BOOKWORM = replace(FACTS, versioned_compilers={"gcc-12": "12.2.0", "g++-12": "12.2.0"})
+
+
+@pytest.mark.parametrize("facts", [FACTS, BOOKWORM])
+def test_debian_12s_compiler_is_refused_also_before_it_is_installed(facts: Facts) -> None:
+    with pytest.raises(IncompatibleError, match=r"12\.3.*12\.2") as refused:
+        list(vllm.resources(compiling(facts)))
+    assert "build.method: wheel" in refused.value.remedy
+    assert "conda-forge" in refused.value.remedy
+
+
+def test_half_a_compiler_is_refused() -> None:
+    half = replace(TRIXIE, versioned_compilers={"gcc-12": "12.4.0", "g++-12": "12.2.0"})
+    with pytest.raises(IncompatibleError, match="of one version"):
+        list(vllm.resources(compiling(half)))
+
+
+def test_kernels_are_lost_only_when_told() -> None:
+    told = {"vllm": "0.9.0", "method": "source"}
+    with pytest.raises(IncompatibleError, match=r"12\.3") as refused:
+        list(vllm.resources(compiling(FACTS, **told)))
+    assert "AVX512-BF16" in refused.value.cause
+    assert list(vllm.resources(compiling(FACTS, **told, allow_missing_isa=True)))
+
+
+def test_a_compiler_that_is_told_is_judged_on_the_host() -> None:
+    assert list(vllm.resources(compiling(FACTS, cxx="/opt/gxx/bin/g++")))
+
+
+def test_a_newer_packaged_compiler_is_named() -> None:
+    old = site(
+        replace(TRIXIE, versioned_compilers={}), compiler={"version": 11}, build=SOURCE, environment={"manager": "uv"}
+    )
+    old = replace(old, facts=replace(old.facts, versioned_compilers={"gcc-11": "11.5.0", "g++-11": "11.5.0"}))
+    with pytest.raises(IncompatibleError) as refused:
+        list(vllm.resources(old))
+    assert "compiler.version: 12" in refused.value.remedy
+
+
+def test_a_recompiled_wheel_restarts_its_services() -> None:
+    told = {"models": {"demo": {"method": "demo"}}, "services": {"demo": {"model": "demo"}}}
+    one = site(TRIXIE, environment={"manager": "uv"}, build=SOURCE, **told)
+    other = replace(one, facts=replace(one.facts, installed_wheel="abc"))
+    prints = []
+    for each in (one, other):
+        resolved = each.settings.resolved_services()["demo"]
+        prints.append(service._fingerprint(each, resolved, {}))
+    assert prints[0] != prints[1]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "size", "state", "difference"),
+    [
+        ({}, 0, "", "from source"),
+        ({"key": "K", "size": 7}, 7, "", ""),
+        ({"key": "K", "size": 7}, 6, "", "from source"),
+        ({"key": "other", "size": 7}, 7, "", "from source"),
+        ({"key": "K", "size": 7, "commit": "tree:1"}, 7, "tree:1", ""),
+        ({"key": "K", "size": 7, "commit": "tree:1"}, 7, "tree:2", "has changed"),
+    ],
+)
+def test_what_is_found_on_the_host(manifest: dict[str, Any], size: int, state: str, difference: str) -> None:
+    resource = replace(wheel(compiling()), key="K", watched=("/srv/vllm",) if state else ())
+    found = resource.diff(f"{json.dumps(manifest) if manifest else ''}\n{size}\n{state}")
+    assert bool(found) == bool(difference)
+    assert not found or difference in found.text
+
+
+def test_a_folder_has_a_state(tmp_path: Path) -> None:
+    script = Path(compilation.__file__).parents[1] / "templates/tree_state.sh"
+
+    def state() -> str:
+        return subprocess.run(["sh", script, tmp_path], capture_output=True, text=True, check=True).stdout
+
+    (tmp_path / "a 天").write_text("1")
+    (tmp_path / ".git").mkdir()
+    before = state()
+    (tmp_path / ".git/index").write_text("changes with every look")
+    assert state() == before
+    (tmp_path / "a 天").write_text("12")
+    assert state() != before

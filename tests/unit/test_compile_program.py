@@ -1,0 +1,224 @@
+"""The program that compiles on a host: what it reads from vLLM's files, filters, fetches and explains."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from provisioning.templates import FOLDER
+
+sys.path.insert(0, str(FOLDER))
+
+import compile_download
+import compile_explain
+import compile_fetch
+import compile_requirements
+import compile_vllm
+import compile_wheel
+
+CMAKE = """
+if (ASIMD_FOUND)
+    FetchContent_Declare(oneDNN GIT_REPOSITORY https://github.com/oneapi-src/oneDNN.git
+        GIT_TAG        9c5be1cc59e368aebf0909e6cf20f981ea61462a)
+else()
+    FetchContent_Declare(oneDNN GIT_REPOSITORY https://github.com/oneapi-src/oneDNN.git
+        GIT_TAG        v3.13)
+endif()
+"""
+
+
+def test_the_wanted_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compile_vllm.platform, "machine", lambda: "x86_64")
+    assert compile_vllm.wanted_tag(CMAKE, "oneDNN.git") == "v3.13"
+    monkeypatch.setattr(compile_vllm.platform, "machine", lambda: "aarch64")
+    assert compile_vllm.wanted_tag(CMAKE, "oneDNN.git").startswith("9c5be1cc")
+    assert compile_vllm.wanted_tag("# nothing", "oneDNN.git") == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "version"),
+    [
+        ('set(PROJECT_VERSION "3.7.2")\nproject(${N} VERSION "${PROJECT_VERSION}")', "3.7.2"),
+        ("project(\n    ArmCompute\n    VERSION 52.6.0\n    LANGUAGES C CXX)", "52.6.0"),
+        ("", "unknown"),
+    ],
+)
+def test_the_version_of_a_library(content: str, version: str, tmp_path: Path) -> None:
+    (tmp_path / "CMakeLists.txt").write_text(content)
+    assert compile_vllm.version_of(str(tmp_path)) == version
+
+
+@pytest.mark.parametrize(("version", "fits"), [("3.13", True), ("3.13.1", True), ("3.7.2", False), ("3.130", False)])
+def test_another_version_is_taken_only_when_allowed(version: str, fits: bool, tmp_path: Path) -> None:
+    (tmp_path / "CMakeLists.txt").write_text(f'set(PROJECT_VERSION "{version}")')
+    told = {"setting": "onednn", "sources": [str(tmp_path)], "allow": False}
+    if fits:
+        assert compile_vllm.library("oneDNN", "v3.13", told)["version"] == version
+        return
+    with pytest.raises(SystemExit, match=r"build\.onednn\.allow"):
+        compile_vllm.library("oneDNN", "v3.13", told)
+    assert compile_vllm.library("oneDNN", "v3.13", {**told, "allow": True})["wanted"] == "v3.13"
+
+
+REQUIREMENTS = """\
+# Common dependencies
+-r common.txt
+--extra-index-url https://download.pytorch.org/whl/cpu
+setuptools==77.0.3 # this version can reuse CMake build dir
+torch==2.13.0+cpu; platform_machine == "x86_64"
+torchaudio; platform_machine != "s390x"
+torchvision
+triton @ https://github.com/x/triton.whl ; platform_machine == "x86_64"
+nvidia-cublas-cu12
+intel-openmp==2024.2.1; platform_machine == "x86_64"
+opentelemetry-semantic-conventions-ai >= 0.4.1
+"""
+
+
+def test_requirements_are_filtered(tmp_path: Path) -> None:
+    (tmp_path / "cpu.txt").write_text(REQUIREMENTS)
+    (tmp_path / "common.txt").write_text("numpy\nfoo @ git+https://github.com/x/foo\n\n")
+    assert compile_requirements.filtered(str(tmp_path), "cpu.txt") == [
+        "numpy",
+        "setuptools==77.0.3",
+        'intel-openmp==2024.2.1; platform_machine == "x86_64"',
+        "opentelemetry-semantic-conventions-ai >= 0.4.1",
+    ]
+
+
+def test_requirements_of_pyproject(tmp_path: Path) -> None:
+    text = '[build-system]\nrequires = [\n  "cmake>=3.26",\n  "torch == 2.4.0",\n  "x; python_version < \'3.12\'",\n]\n'
+    (tmp_path / "pyproject.toml").write_text(text)
+    assert compile_requirements.filtered(str(tmp_path), None) == ["cmake>=3.26", "x; python_version < '3.12'"]
+
+
+def make_wheel(path: Path, needs: str = "", libraries: dict[str, bytes] | None = None) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("vllm-0.31.0+cpu.dist-info/METADATA", f"Name: vllm\n{needs}\nRequires-Dist: not this one\n")
+        for name, content in (libraries or {}).items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_requirements_of_a_wheel(tmp_path: Path) -> None:
+    needs = "Requires-Dist: numpy\nRequires-Dist: torch==2.13.0+cpu\nRequires-Dist: ray; extra == 'ray'\n"
+    assert compile_requirements.of_wheel(str(make_wheel(tmp_path / "a.whl", needs))) == ["numpy"]
+
+
+def test_what_a_wheel_needs_of_a_host(tmp_path: Path) -> None:
+    symbols = b"\0GLIBC_2.4\0GLIBC_2.34\0GLIBC_2.38\0GLIBC_2.2.5\0"
+    several = {f"vllm/_C{variant}.abi3.so": symbols for variant in ("", "_AVX512", "_AVX2")}
+    found = compile_wheel.needs(str(make_wheel(tmp_path / "a.whl", libraries=several)), "")
+    assert found == {"glibc": "2.38", "cpu_flags": ["avx2"], "variants": ["_C", "_C_AVX2", "_C_AVX512"]}
+    log = "-- CPU extension compile flags: -fopenmp;-mavx512f;-mavx512bf16\n"
+    found = compile_wheel.needs(str(make_wheel(tmp_path / "b.whl", libraries={"vllm/_C.so": symbols})), log)
+    assert found["cpu_flags"] == ["avx512f", "avx512_bf16"]
+
+
+def test_jobs_follow_from_memory() -> None:
+    about = {"jobs": "auto", "memory_limit": 3 << 30, "memory_per_job": 2 << 30}
+    assert compile_wheel.jobs_for(about) == 1
+    assert compile_wheel.jobs_for({**about, "memory_limit": 1}) == 1
+    assert compile_wheel.jobs_for({**about, "jobs": 5}) == 5
+    assert compile_wheel.jobs_for({**about, "memory_per_job": 1}) == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ("g++: fatal error: Killed signal terminated program cc1plus", "want of memory"),
+        ("/tmp/x.s: fatal error: can't write 12 bytes: No space left on device", "disk is full"),
+        ("CMake Error: X86 backend requires gcc/g++ >= 12.3", "too old"),
+        ("csrc/cpu/utils.cpp:1:10: fatal error: numa.h: No such file or directory", "libnuma"),
+        ("fatal: unable to access 'https://github.com/oneapi-src/oneDNN.git/': x", "wants to download"),
+        ("CMake Warning: Disable AVX512-BF16 ISA support, requires gcc/g++ >= 12.3", "drop kernels"),
+        ("ModuleNotFoundError: No module named 'setuptools_scm'", "Python package"),
+    ],
+)
+def test_the_first_error_and_its_cause(line: str, cause: str) -> None:
+    log = "\n".join(["[1/9] Building a", "  copying error_response.py", line, *["later error: x"] * 50])
+    words = compile_explain.explain(log)
+    assert line in words
+    assert cause in words
+    assert len(words.splitlines()) < 12
+
+
+def test_a_tarball_is_fetched_once_and_checked(tmp_path: Path) -> None:
+    tree = tmp_path / "oneDNN-3.13"
+    tree.mkdir()
+    (tree / "CMakeLists.txt").write_text('set(PROJECT_VERSION "3.13")')
+    subprocess.run(["tar", "-czf", tmp_path / "v3.13.tar.gz", "-C", tmp_path, tree.name], check=True)
+    digest = hashlib.sha256((tmp_path / "v3.13.tar.gz").read_bytes()).hexdigest()
+    source = f"file://{tmp_path}/{{tag}}.tar.gz"
+    folder = str(tmp_path / "into")
+    found, what = compile_fetch.first([source], folder, "oneDNN", "v3.13")
+    assert (Path(found) / "CMakeLists.txt").exists()
+    assert what == f"sha256:{digest}"
+    (tmp_path / "v3.13.tar.gz").unlink()
+    assert compile_fetch.first([source], folder, "oneDNN", "v3.13") == (found, what)
+    with pytest.raises(compile_download.Unavailable):
+        compile_download.unpacked(f"file://{tmp_path}/gone.tar.gz", "", folder, "x")
+
+
+def test_git_takes_a_tag_or_a_commit(tmp_path: Path) -> None:
+    origin = tmp_path / "origin"
+    git = ["git", "-C", str(origin), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "init", "-q", origin], check=True)
+    for number in ("1", "2"):
+        (origin / "file").write_text(number)
+        subprocess.run([*git, "add", "."], check=True)
+        subprocess.run([*git, "commit", "-qm", number], check=True)
+        subprocess.run([*git, "tag", f"v{number}"], check=True)
+    first = subprocess.run([*git, "rev-parse", "v1"], capture_output=True, text=True, check=True).stdout.strip()
+    for wanted in ("v1", first):
+        tree, commit = compile_fetch.first(["/nowhere", f"file://{origin}"], str(tmp_path / "into"), "vllm", wanted)
+        assert commit == first
+        assert (Path(tree) / "file").read_text() == "1"
+    with pytest.raises(SystemExit, match="cannot be had"):
+        compile_fetch.first([f"file://{origin}"], str(tmp_path / "into"), "vllm", "v9")
+
+
+def test_passwords_are_not_shown() -> None:
+    assert compile_download.shown("https://user:pass@host/x.git") == "https://host/x.git"
+
+
+def test_a_folder_is_built_in_a_copy_that_keeps_what_was_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "mine"
+    source.mkdir()
+    (source / "old.cpp").write_text("1")
+    target = str(tmp_path / "copy")
+    compile_vllm.working_copy(str(source), target)
+    (Path(target) / "build").mkdir()
+    (Path(target) / "build/old.o").write_text("object")
+    (source / "old.cpp").unlink()
+    (source / "new.cpp").write_text("2")
+    compile_vllm.working_copy(str(source), target)
+    assert sorted(path.name for path in Path(target).iterdir()) == ["build", "new.cpp"]
+    assert (Path(target) / "build/old.o").exists()
+    assert not (source / "build").exists()
+
+
+def test_fetch_writes_down_what_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compile_vllm.platform, "machine", lambda: "x86_64")
+    source, onednn, folder = (tmp_path / name for name in ("vllm", "onednn", "work"))
+    (source / "cmake").mkdir(parents=True)
+    (source / "cmake/cpu_extension.cmake").write_text(CMAKE)
+    (source / "cpu.txt").write_text("ninja\ntorch==2.13.0\n")
+    onednn.mkdir()
+    (onednn / "CMakeLists.txt").write_text('set(PROJECT_VERSION "3.13.0")')
+    library = {"setting": "onednn", "sources": ["/nowhere", str(onednn)], "allow": False}
+    told = {"folder": str(folder), "sources": [str(source)], "revision": "", "version": "0.31.0"}
+    told |= {"build_requirements": "cpu.txt", "onednn": library, "acl": library}
+    (tmp_path / "config.json").write_text(json.dumps(told))
+    compile_vllm.main("fetch", str(tmp_path / "config.json"))
+    fetched = json.loads((folder / "fetched.json").read_text())
+    assert fetched["onednn"]["version"] == "3.13.0"
+    assert fetched["commit"].startswith("tree:")
+    assert (folder / "requirements.txt").read_text() == "ninja\n"

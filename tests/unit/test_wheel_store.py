@@ -1,0 +1,94 @@
+"""The store of compiled wheels: what is found for which host, and that nothing damaged is handed out."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioning.errors import ConfigurationError
+from provisioning.wheel_store import Store, Target, Wheel
+
+HOST = Target("x86_64", "2.36", frozenset({"avx2"}))
+
+
+def manifest(content: bytes = b"wheel", **changes: Any) -> dict[str, Any]:
+    about: dict[str, Any] = {"key": "K", "version": "0.31.0", "python": "3.11", "torch": "2.13.0+cpu", "commit": "c"}
+    about |= {"compilers": {"cc": "12.4.0", "cxx": "12.4.0"}, "architecture": "x86_64", "glibc": "2.34"}
+    about |= {"cpu_flags": ["avx2"], "wheel": "vllm-0.31.0+cpu-cp38-abi3-linux_x86_64.whl", "host": "a", "seconds": 9}
+    about |= {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "made": 1}
+    return about | changes
+
+
+def add(store: Store, content: bytes = b"wheel", **changes: Any) -> Wheel:
+    return store.add(manifest(content, **changes), lambda path: path.write_bytes(content))
+
+
+def test_the_newest_that_runs_there(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    add(store)
+    newer = add(store, b"newer", made=2)
+    add(store, b"too new", made=3, glibc="2.41")
+    assert store.find("K", HOST) == (newer, "")
+    assert store.find("other", HOST) == (None, "")
+    assert [wheel.manifest["made"] for wheel in store.wheels()] == [3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "obstacle"),
+    [
+        ({"glibc": "2.38"}, "glibc 2.38, and the host has 2.36"),
+        ({"architecture": "aarch64"}, "is for aarch64"),
+        ({"cpu_flags": ["avx2", "avx512_bf16"]}, "avx512_bf16"),
+    ],
+)
+def test_a_host_that_cannot_run_it(change: dict[str, Any], obstacle: str, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    add(store, **change)
+    found, why = store.find("K", HOST)
+    assert found is None
+    assert obstacle in why
+
+
+def test_a_state_of_a_folder_is_part_of_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    add(store, commit="tree:1")
+    assert store.find("K", HOST, "tree:1")[0]
+    assert store.find("K", HOST, "tree:2") == (None, "")
+
+
+def test_a_damaged_wheel_is_not_handed_out(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    add(store).file.write_bytes(b"whee")
+    assert store.find("K", HOST) == (None, "is damaged")
+
+
+def test_what_arrives_damaged_is_not_kept(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(ConfigurationError, match="not what its manifest says"):
+        store.add(manifest(), lambda path: path.write_bytes(b"wh"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_export_and_take(tmp_path: Path) -> None:
+    store, other = Store(tmp_path / "a"), Store(tmp_path / "b")
+    wheel = add(store)
+    add(store, b"second")
+    store.export([wheel.name[:5]], tmp_path / "usb")
+    assert [each.name for each in other.take(tmp_path / "usb")] == [wheel.name]
+    assert other.find("K", HOST)[0]
+    with pytest.raises(ConfigurationError, match="no exported wheel"):
+        other.take(tmp_path)
+    with pytest.raises(ConfigurationError, match="no wheel ffff"):
+        store.export(["ffff"], tmp_path / "usb")
+
+
+def test_prune_keeps_the_newest_of_each_kind(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for number in range(3):
+        add(store, f"k{number}".encode(), made=number)
+    add(store, b"j", key="J", made=0)
+    assert sorted(wheel.manifest["made"] for wheel in store.prune(1)) == [0, 1]
+    assert sorted((wheel.manifest["key"], wheel.manifest["made"]) for wheel in store.wheels()) == [("J", 0), ("K", 2)]
