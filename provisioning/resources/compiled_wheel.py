@@ -102,6 +102,8 @@ class CompiledWheel(Resource):
             self._wait_for_builder(host, tell)
         with BUILDERS.compiling[self.key]:
             wheel, obstacle = store.find(self.key, self.target, state)
+            if obstacle:
+                tell(f"a wheel of this was compiled before, and {obstacle}")
             if wheel is None:
                 self._require_builder(host, obstacle)
                 wheel = self._compile(host, store, tell)

@@ -108,7 +108,16 @@ class Controller:
 
     def start(self, *arguments: str, **variables: str) -> Running:
         """Start `invoke ARGUMENTS --inventory …`; `variables` are added to its environment."""
-        command = [str(INVOKE), "--search-root", str(self.project), *arguments, "--inventory", str(self.inventory)]
+        return self._start(*arguments, "--inventory", str(self.inventory), **variables)
+
+    def bare(self, *arguments: str) -> str:
+        """Run `invoke ARGUMENTS`, a task that takes no inventory, to its good end; give what it said."""
+        done = self._start(*arguments).done()
+        assert done.code == 0, done.output
+        return done.output
+
+    def _start(self, *arguments: str, **variables: str) -> Running:
+        command = [str(INVOKE), "--search-root", str(self.project), *arguments]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         environment = {**self.environment, **variables}
         process = subprocess.Popen(command, cwd=self.home, env=environment, text=True, errors="replace", **pipes)

@@ -1,0 +1,3 @@
+from vllm import _C
+
+assert _C.onednn() == 3

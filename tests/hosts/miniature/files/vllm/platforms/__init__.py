@@ -1,0 +1,2 @@
+class current_platform:
+    device_type = "cpu"
