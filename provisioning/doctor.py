@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from provisioning import pip_conf, probe
+from provisioning.becoming import NO_SUDO
 from provisioning.converge import survey
 from provisioning.errors import ExitCode, ProvisioningError
 from provisioning.facts import ANSWERS, is_reached, reason
-from provisioning.host import NO_SUDO, Host, quote
+from provisioning.host import Host, quote
 from provisioning.inventory import HostEntry
 from provisioning.report import Report, console
 from provisioning.site import Site

@@ -1,4 +1,4 @@
-"""A host: run shell on it as root or as the connecting user. Quoting and sudo live here and nowhere else.
+"""A host: run shell on it as root or as the connecting user. Quoting lives here and nowhere else.
 
 A script never appears on a command line: it goes through standard input, so that it is as long as it likes, shows in
 no process list, and arrives byte for byte.
@@ -12,24 +12,11 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from provisioning import becoming
 from provisioning.errors import CommandError
 from provisioning.transport.base import Completed, OnOutput, Transport
 
 quote = shlex.quote
-
-NO_SUDO = {
-    "missing": ("sudo is not installed", "Install it, or connect as root (ansible_user: root)."),
-    "refused": (
-        "sudo wants a password, and none is known",
-        "Put it into PROVISION_SUDO_PASSWORD, or name a file in become_password_file; "
-        "or connect as root (ansible_user: root).",
-    ),
-    "forbidden": (
-        "ansible_become is false",
-        "Leave it out of the inventory, or connect as root (ansible_user: root).",
-    ),
-}
-"""Why sudo cannot be used, and what to do."""
 
 # `eval` rather than `sh -s`: the whole script has been read when its first command runs, so no command can eat its
 # tail. Its last line says that it is whole: what a cut connection left of a script is not run.
@@ -69,9 +56,8 @@ class Host:
         self.name = name
         self.transport = transport
         self.round_trips = 0
-        self.is_root = False
-        self.sudo = "none"
-        """How to become root: `none` (root already), `free`, `password`, or a key of NO_SUDO. Facts set it."""
+        self.sudo = ""
+        """How root is become: `none` (root already), `free`, `password`, or a key of NO_SUDO; "" is not known yet."""
         self._known_sudo_password = known_sudo_password
         self._ask_sudo_password = ask_sudo_password
         self._environment = environment
@@ -102,9 +88,6 @@ class Host:
         `ConnectionLostError` when the connection breaks.
         """
         command, preamble = self._command(as_root)
-        if as_root and not self.is_root and self.sudo in NO_SUDO:
-            cause, remedy = NO_SUDO[self.sudo]
-            raise CommandError(f"{self.name}: this needs root, and sudo cannot be used", cause=cause, remedy=remedy)
         self.round_trips += 1
         completed = self.transport.execute(
             command,
@@ -118,11 +101,16 @@ class Host:
         return result
 
     def _command(self, as_root: bool) -> tuple[str, bytes]:
-        """Give the command line, and what its standard input begins with.
+        """Give the command line, and what its standard input begins with; for root, look first how root is become.
 
         sudo reads a password line only if it needs one, so what it may leave is skipped up to a random line.
         """
-        if self.is_root or not as_root or self.sudo == "none":
+        if as_root and not self.sudo:
+            becoming.find_out(self)
+        if as_root and self.sudo in becoming.NO_SUDO:
+            cause, remedy = becoming.NO_SUDO[self.sudo]
+            raise CommandError(f"{self.name}: this needs root, and sudo cannot be used", cause=cause, remedy=remedy)
+        if not as_root or self.sudo == "none":
             return f"exec /bin/sh -c {quote(_RUN)}", b""
         if self.sudo == "free":
             return f"exec sudo -n -- /bin/sh -c {quote(_RUN)}", b""
