@@ -140,27 +140,27 @@ def logs(
 @command
 def start(ctx: Context, hosts: str = "", inventory: str = "", service: str = "") -> Any:
     """Start services, and wait for their first token."""
-    from provisioning import operations
+    from provisioning import control
 
-    return operations.control(ctx, inventory, hosts, service, "start")
+    return control.control(ctx, inventory, hosts, service, "start")
 
 
 @task(help={**COMMON, **SERVICE})
 @command
 def stop(ctx: Context, hosts: str = "", inventory: str = "", service: str = "") -> Any:
     """Stop services."""
-    from provisioning import operations
+    from provisioning import control
 
-    return operations.control(ctx, inventory, hosts, service, "stop")
+    return control.control(ctx, inventory, hosts, service, "stop")
 
 
 @task(help={**COMMON, **SERVICE})
 @command
 def restart(ctx: Context, hosts: str = "", inventory: str = "", service: str = "") -> Any:
     """Restart services, and wait for their first token."""
-    from provisioning import operations
+    from provisioning import control
 
-    return operations.control(ctx, inventory, hosts, service, "restart")
+    return control.control(ctx, inventory, hosts, service, "restart")
 
 
 @task(
@@ -192,7 +192,7 @@ def schema(ctx: Context, output: str = "") -> Any:
     """Print the JSON Schema of inventory.yaml, for completion in editors."""
     from provisioning import commands
 
-    return commands.schema(output)
+    return commands.schema(ctx, output)
 
 
 @task(
@@ -207,7 +207,7 @@ def test(ctx: Context, full: bool = False, select: str = "", path: str = "") -> 
     """Run the tests. As root they boot real Debian hosts; otherwise those are skipped, with the reason."""
     from provisioning import development
 
-    return development.test(full=full, select=select, path=path)
+    return development.test(ctx, full=full, select=select, path=path)
 
 
 @task
@@ -216,7 +216,7 @@ def lint(ctx: Context) -> Any:
     """Check style (ruff), types (mypy) and shell (shellcheck)."""
     from provisioning import development
 
-    return development.lint()
+    return development.lint(ctx)
 
 
 namespace = Collection(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 Body = TypeVar("Body", bound=Callable[..., Any])
@@ -28,13 +28,8 @@ def command(body: Body) -> Body:
         except ProvisioningError as error:
             _show(error)
             code = error.exit_code
-        except KeyboardInterrupt:
-            print(
-                "\nInterrupted. Every file is the old one or the new one; what runs as a job on a host (downloads, "
-                "installations) goes on there.\nRun the same command again: it goes on where this one stopped.",
-                file=sys.stderr,
-            )
-            sys.stderr.flush()
+        except KeyboardInterrupt as interrupted:
+            print(_where_things_stand(interrupted.args), file=sys.stderr, flush=True)
             # Threads may still wait for hosts; nothing of theirs needs an end.
             os._exit(ExitCode.INTERRUPTED)
         except BrokenPipeError:
@@ -43,6 +38,16 @@ def command(body: Body) -> Body:
             sys.exit(int(code))
 
     return wrapped  # type: ignore[return-value]
+
+
+def _where_things_stand(hosts: Sequence[str]) -> str:
+    """What to say on Ctrl-C; `hosts` has a line for each, where something was being changed."""
+    lines = ["\nInterrupted. Where things stand:" if hosts else "\nInterrupted.", *(f"    {line}" for line in hosts)]
+    lines += [
+        "Every file is the old one or the new one; what runs as a job on a host (downloads, installations) goes on.",
+        "Run the same command again: it goes on where this one stopped.",
+    ]
+    return "\n".join(lines)
 
 
 def _show(error: Exception) -> None:

@@ -88,8 +88,7 @@ def _converge(
         return outcomes, fleet.exit_code(outcomes)
     report = Report(verbosity=int(verbose))
     work = partial(_apply, steps=chosen, report=report, run_id=secrets.token_hex(4))
-    with report.running():
-        outcomes = fleet.outcomes(entries, work)
+    outcomes = fleet.outcomes(entries, work, report)
     report.summary(outcomes, planned=False)
     return outcomes, fleet.exit_code(outcomes)
 
@@ -136,12 +135,14 @@ def doctor(path: str, hosts: str) -> ExitCode:
     return checks.show(entries, results)
 
 
-def schema(output: str) -> ExitCode:
-    """Write the JSON Schema."""
+def schema(ctx: Context, output: str) -> ExitCode:
+    """Write the JSON Schema; with Invoke's --dry, no file."""
     from provisioning.schema import json_schema
 
     text = json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n"
-    if output:
+    if output and ctx.config.run.dry:
+        print(f"would write {output} ({len(text.splitlines())} lines)")
+    elif output:
         Path(output).write_text(text)
     else:
         print(text, end="")

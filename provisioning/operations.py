@@ -1,4 +1,4 @@
-"""The tasks that work with services that are there: status, logs, start, stop, restart, chat."""
+"""The tasks that ask services that are there: status, logs, chat."""
 
 from __future__ import annotations
 
@@ -9,29 +9,28 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from invoke.context import Context
 from rich.table import Table
 
 from provisioning import converge, fleet, steps
 from provisioning.clients import chat as client
 from provisioning.commands import as_object, load
 from provisioning.converge import Outcome
-from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
+from provisioning.errors import ConfigurationError, ExitCode
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.probe import ask
 from provisioning.report import Report, console
-from provisioning.resources.service import Service, SupervisorService, probed_state
+from provisioning.resources.service import ABSENT, Service, probed_state
 from provisioning.site import Site
 from provisioning.spelling import did_you_mean
-from provisioning.steps.service import url
+from provisioning.steps.service import supervised, url
 
 FIRST_QUESTION = "天空为什么是蓝色的？"
 
 
 def services_of(site: Site, name: str = "") -> list[Service]:
     """Give the services of a host, or the one with this name. Raises `ConfigurationError` if there is no such one."""
-    found = [resource for resource in steps.STEPS["service"](site) if isinstance(resource, Service)]
+    found = [supervised(site, service) for service in site.settings.resolved_services().values()]
     if name and name not in (service.service for service in found):
         raise ConfigurationError(
             f"{site.name}: there is no service {name!r} (--service)",
@@ -55,14 +54,16 @@ def status(path: str, hosts: str, *, as_json: bool) -> ExitCode:
 
 
 def _status(host: Host, entry: HostEntry, outcome: Outcome, *, found: dict[str, list[dict[str, Any]]]) -> Outcome:
-    converge.plan(host, entry, steps.SERVE, outcome)
-    assert outcome.site is not None
+    outcome.site = converge.survey(host, entry)
     services = services_of(outcome.site)
     details = "cat /run/vllm/{0}/state.json 2>/dev/null; echo; stat -c %Y /run/vllm/{0}/state.json 2>/dev/null; :"
     answers = ask(host, [part for s in services for part in (s.probe(), details.format(s.service))]) if services else []
     found[host.name] = [
         _state_of(service, answers[2 * n].output, answers[2 * n + 1].output) for n, service in enumerate(services)
     ]
+    # Last: services run on where what the inventory wants cannot work.
+    outcome.changes = converge.differences(converge.look(host, outcome.site, steps.SERVE))
+    outcome.status = "changed" if outcome.changes else "ok"
     return outcome
 
 
@@ -75,7 +76,7 @@ def _state_of(service: Service, probed: str, details: str) -> dict[str, Any]:
     running = rows.get("active") == "active" or rows.get("active") == "activating"
     return {
         "name": service.service,
-        "active": rows.get("active", "absent"),
+        "active": rows.get("active", ABSENT),
         "phase": state.get("phase", "not started") if running else "stopped",
         "since": state.get("since") if running else None,
         "restarts": state.get("restarts", 0),
@@ -113,45 +114,6 @@ def _phase(row: dict[str, Any]) -> str:
     phase = str(row.get("phase", "-"))
     colour = {"ready": "green", "busy": "green", "stopped": "red", "hung": "red"}.get(phase, "yellow")
     return f"[{colour}]{phase}[/]"
-
-
-def control(ctx: Context, path: str, hosts: str, service: str, verb: str) -> ExitCode:
-    """Start, stop or restart services."""
-    entries = load(path, hosts)
-    if ctx.config.run.dry:
-        for entry in entries:
-            names = [service] if service else list(entry.settings.services)
-            print(f"{entry.name}: would {verb} {', '.join(names) or 'nothing: it has no service'}")
-        return ExitCode.OK
-    report = Report()
-    with report.running():
-        outcomes = fleet.outcomes(entries, partial(_control, service=service, verb=verb, report=report))
-    for outcome in outcomes:
-        if outcome.error:
-            report.error(outcome.error, outcome.host)
-    return fleet.exit_code(outcomes)
-
-
-def _control(host: Host, entry: HostEntry, outcome: Outcome, *, service: str, verb: str, report: Report) -> Outcome:
-    site = converge.survey(host, entry)
-    for each in services_of(site, service):
-        state = probed_state(ask(host, [each.probe()])[0].output)
-        if state.get("active", "absent") == "absent" or (isinstance(each, SupervisorService) and not state):
-            raise ProvisioningError(
-                f"{host.name}: the service {each.service} is not there yet", remedy="Bring it with `invoke serve`."
-            )
-        if verb != "stop":
-            host.run(each.register())
-        if verb == "stop":
-            host.run(each.stop(), check=False)
-            report.line(host.name, f"{each.service}: stopped")
-        elif verb == "start" and each.serves(state):
-            report.line(host.name, f"{each.service}: serves already")
-        else:
-            with report.change(host.name, verb, f"service {each.service}", "wait for its first token"):
-                each.restart(host, lambda line: report.tell(host.name, line))
-            report.line(host.name, f"{each.service}: serving at {each.url}", "green")
-    return outcome
 
 
 def logs(path: str, hosts: str, service: str, *, follow: bool, lines: int) -> ExitCode:

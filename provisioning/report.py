@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
+
+from provisioning.standing import Standing
 
 if TYPE_CHECKING:
     from provisioning.converge import Outcome
@@ -37,13 +39,30 @@ class Report:
         self.console = console(stderr=stderr)
         self._verbosity = verbosity
         self._lock = threading.Lock()
-        self._now: dict[str, str] = {}
+        self._standing = Standing()
         self._said: dict[str, float] = {}
         self._live: Live | None = None
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Show what every host is doing now, on a terminal."""
+    def running(self, hosts: Sequence[str]) -> Iterator[None]:
+        """Show what every host is doing now, on a terminal. A `KeyboardInterrupt` leaves with where things stand."""
+        self._standing.announce(hosts)
+        try:
+            with self._shown():
+                yield
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(*self._standing.lines()) from None
+
+    def working(self, host: str) -> AbstractContextManager[None]:
+        """Frame the work on one host."""
+        return self._standing.working(host)
+
+    def count(self, host: str) -> None:
+        """Take note of a change that was made outside of `change`."""
+        self._standing.count(host)
+
+    @contextmanager
+    def _shown(self) -> Iterator[None]:
         if not self.console.is_terminal or self._verbosity:
             yield
             return
@@ -55,7 +74,7 @@ class Report:
 
     def _render(self) -> Any:
         width = max(20, self.console.width - 2)
-        rows = [Text(f"{host} … {line}"[:width], style="dim", no_wrap=True) for host, line in list(self._now.items())]
+        rows = [Text(line[:width], style="dim", no_wrap=True) for line in self._standing.now()]
         return Group(*rows)
 
     def line(self, host: str, text: str, style: str = "") -> None:
@@ -68,12 +87,11 @@ class Report:
         if text.startswith(WARNING) and self._verbosity >= 0:
             self.line(host, text, "yellow")
             return
+        self._standing.say(host, text)
         if self._verbosity > 0:
             self.line(host, f"│ {text}", "dim")
             return
         now = time.monotonic()
-        with self._lock:
-            self._now[host] = text
         if self._live is None and self._verbosity == 0 and now - self._said.get(host, now) > STILL:
             self._said[host] = now
             self.line(host, f"… {text}", "dim")
@@ -83,15 +101,14 @@ class Report:
         """Frame one change: what it is before, how long it took after."""
         started = time.monotonic()
         self._said[host] = started
-        with self._lock:
-            self._now[host] = f"{step}: {resource}"
+        self._standing.begin(host, f"{step}: {resource}")
         if self._verbosity >= 0:
             self.line(host, f"{step}: {_headline(resource, diff)}")
         try:
             yield
         finally:
-            with self._lock:
-                self._now.pop(host, None)
+            self._standing.end(host)
+        self._standing.count(host)
         seconds = time.monotonic() - started
         if seconds > 5 and self._verbosity >= 0:
             self.line(host, f"{step}: done in {seconds:.0f} s", "dim")

@@ -10,7 +10,8 @@ from typing import Any
 from provisioning import env_file, releases, tuning
 from provisioning.resources import Directory, File, Resource
 from provisioning.resources.api_key import GeneratedApiKey, given_api_key
-from provisioning.resources.service import SupervisorService, SystemdService
+from provisioning.resources.service import Service, SystemdService
+from provisioning.resources.supervisor_service import SupervisorService
 from provisioning.serve_settings import ResolvedService
 from provisioning.site import CONFIGURATION, LIBRARY, Site
 from provisioning.steps import model, vllm
@@ -36,6 +37,17 @@ def resources(site: Site) -> Iterator[Resource]:
     yield from _systemd(site) if site.facts.systemd else _supervisord(site)
     for index, service in enumerate(services.values()):
         yield from _service(site, service, index)
+
+
+def supervised(site: Site, service: ResolvedService, fingerprint: str = "") -> Service:
+    """Give a service; without the fingerprint it can be looked at, started and stopped, whatever Python and vLLM."""
+    common: dict[str, Any] = {
+        "service": service.name,
+        "fingerprint": fingerprint,
+        "enabled": service.enabled,
+        "url": url(service),
+    }
+    return SystemdService(**common) if site.facts.systemd else SupervisorService(**common, account=site.account)
 
 
 def url(service: ResolvedService) -> str:
@@ -71,14 +83,9 @@ def _service(site: Site, service: ResolvedService, index: int) -> Iterator[Resou
     values = environment(site, service, index)
     values["VLLM_FINGERPRINT"] = _fingerprint(site, service, values)
     yield File(f"{CONFIGURATION}/{service.name}.env", env_file.render(values))
-    common: dict[str, Any] = {
-        "service": service.name,
-        "fingerprint": values["VLLM_FINGERPRINT"],
-        "enabled": service.enabled,
-        "url": url(service),
-    }
+    running = supervised(site, service, values["VLLM_FINGERPRINT"])
     if site.facts.systemd:
-        yield SystemdService(**common)
+        yield running
         return
     cache, state = f"/var/cache/vllm/{service.name}", f"/run/vllm/{service.name}"
     program = load("supervisor-program.conf.j2").render(
@@ -92,7 +99,7 @@ def _service(site: Site, service: ResolvedService, index: int) -> Iterator[Resou
     yield Directory("/var/cache/vllm")
     yield Directory(cache, site.account, site.group, "700")
     yield File(f"{CONFIGURATION}/supervisor.d/{service.name}.conf", program)
-    yield SupervisorService(**common, account=site.account)
+    yield running
 
 
 def environment(site: Site, service: ResolvedService, index: int) -> dict[str, str]:

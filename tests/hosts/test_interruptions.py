@@ -71,7 +71,9 @@ def test_control_c(slow: Machine, controller: Controller) -> None:
     running.send(signal.SIGINT)
     done = running.done(timeout=10)
     assert done.code == 130, done.output
-    assert "Interrupted" in done.output
+    assert "Interrupted. Where things stand:" in done.output
+    assert f"{slow.name}: system: packages " in done.output
+    assert "no change made before" in done.output
     assert "Run the same command again" in done.output
     assert "Traceback" not in done.output
     let_go(slow)

@@ -13,7 +13,8 @@ from sites import DEMO, GIB, site, with_service
 
 from provisioning.resources import Directory, File
 from provisioning.resources.api_key import GeneratedApiKey
-from provisioning.resources.service import Service, SupervisorService, SystemdService
+from provisioning.resources.service import Service, SystemdService
+from provisioning.resources.supervisor_service import SupervisorService
 from provisioning.site import Site
 from provisioning.steps import service, vllm
 
