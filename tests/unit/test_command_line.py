@@ -80,6 +80,64 @@ def test_the_list_is_the_tasks() -> None:
         assert f"  {task} " in listed
 
 
+INVENTORY = "all: {hosts: {web1: {ansible_connection: local}}}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("remove", "--yes", "--hosts", ""),
+        ("remove", "--yes", "--hosts="),
+        ("stop", "-h", ""),
+        ("stop", "--service", ""),
+        ("plan", "--inventory", ""),
+        ("plan", "--hosts", " "),
+        ("schema", "--output", ""),
+    ],
+)
+def test_an_empty_option_is_not_one_left_out(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """`remove --yes --hosts "$UNSET"` must not mean every host."""
+    (tmp_path / "inventory.yaml").write_text(INVENTORY)
+    given = any(word.startswith(("--inventory", "schema")) for word in arguments)
+    done = invoke(*arguments, *(() if given else ("--inventory", str(tmp_path / "inventory.yaml"))))
+    assert done.returncode == ExitCode.CONFIGURATION, done.stdout + done.stderr
+    assert "is empty" in done.stderr or "no host is left" in done.stderr
+
+
+def test_options_keep_their_form() -> None:
+    shown = invoke("--help", "plan").stdout
+    assert "-h STRING, --hosts=STRING" in shown
+    assert "--detailed-exitcode" in shown
+
+
+def test_dry_writes_no_schema(tmp_path: Path) -> None:
+    file = tmp_path / "schema.json"
+    assert "would write" in invoke("--dry", "schema", "--output", str(file)).stdout
+    assert not file.exists()
+    invoke("schema", "--output", str(file))
+    assert file.read_text().startswith("{")
+
+
+@pytest.mark.parametrize("task", ["test", "lint"])
+def test_dry_says_what_checks_would_run(task: str) -> None:
+    said = invoke("--dry", task).stdout
+    assert "would run" in said
+    assert "passed" not in said
+
+
+def test_listing_tasks_imports_nothing_heavy() -> None:
+    """`./run --list` answers at once, for what it does not need is not imported."""
+    program = ["-X", "importtime", "-m", "invoke", "--search-root", str(PROJECT), "--list"]
+    done = subprocess.run([sys.executable, *program], capture_output=True, text=True, check=True, timeout=60)
+    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    imported = {name.partition(".")[0] for name in modules}
+    assert "provisioning" in imported
+    # Invoke's own configuration brings yaml along; what of ours reads inventories is not there.
+    assert not imported & {"fabric", "paramiko", "pydantic", "rich", "openai", "jinja2", "tenacity"}
+    ours = {name for name in modules if name.startswith("provisioning")}
+    assert ours <= {"provisioning", "provisioning.command_line"}
+
+
 def test_a_broken_pipe_is_no_error() -> None:
     program = f"{Path(sys.executable).with_name('invoke')} --search-root {PROJECT} schema"
     done = subprocess.run(
