@@ -18,7 +18,7 @@ from provisioning.site import Site
 from provisioning.steps import STEPS
 
 BROKEN_CONNECTIONS = 5
-"""Attempts at one host when its connection breaks in the middle."""
+"""Attempts at one host when its connection breaks in the middle, and can be made again (see `retry`)."""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def _known_sudo_password(entry: HostEntry) -> str | None:
 def _transport(entry: HostEntry) -> Transport:
     if entry.ssh.connection == "local":
         return LocalTransport()
-    from provisioning.retry import connecting
+    from provisioning.retry import connecting, connecting_again
     from provisioning.transport.connect import SshTarget, open_connection
     from provisioning.transport.ssh import SshTransport
 
@@ -63,8 +63,10 @@ def _transport(entry: HostEntry) -> Transport:
         accept_new_host_keys=entry.settings.host_keys == "accept-new",
         timeout=entry.settings.connect_timeout,
     )
-    policy = connecting(entry.settings.connect_attempts)
-    return SshTransport(entry.name, lambda: policy(open_connection, target))
+    first, again = connecting(entry.settings.connect_attempts), connecting_again()
+    return SshTransport(
+        entry.name, lambda: first(open_connection, target), reconnect=lambda: again(open_connection, target)
+    )
 
 
 def on_each(entries: Sequence[HostEntry], work: Callable[[Host, HostEntry], T]) -> list[T | ProvisioningError]:

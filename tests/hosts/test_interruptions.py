@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from provisioning.retry import AWAY
+
 from .archive import GO, NAME, give_archive, let_go, runs, wait_for_run
 from .controller import Controller
 from .machine import Machine
@@ -116,8 +118,9 @@ def test_a_host_that_goes_and_stays_away(slow: Machine, controller: Controller) 
     running = controller.manage(slow, **settings).start("provision")
     wait_for_run(slow)
     slow.power_off()
-    done = running.done(timeout=240)
+    done = running.done(timeout=210)
     assert done.code == 4, done.output
+    assert done.seconds < AWAY + 60, "it is looked for once, not by every layer in turn"
     assert "unreachable" in done.output
     assert "Traceback" not in done.output
 
