@@ -26,10 +26,11 @@ class AptMirror(Resource):
     @property
     def name(self) -> str:
         """`apt mirror URL`."""
-        return f"apt mirror {self._url}"
+        return f"apt mirror {self.url}"
 
     @property
-    def _url(self) -> str:
+    def url(self) -> str:
+        """Where debian/ and its like lie."""
         return TUNA if self.mirror == "tuna" else self.mirror.rstrip("/")
 
     def probe(self) -> str:
@@ -41,13 +42,13 @@ class AptMirror(Resource):
         """Name the sources that would change."""
         rows = [row.split(" ", 1) for row in actual.splitlines() if " " in row]
         changes = [
-            f"{file}: {url} → {re.sub(_ARCHIVES, self._url, url)}" for file, url in rows if re.match(_ARCHIVES, url)
+            f"{file}: {url} → {re.sub(_ARCHIVES, self.url, url)}" for file, url in rows if re.match(_ARCHIVES, url)
         ]
         return Difference("\n".join(changes)) if changes else None
 
     def apply(self, host: Host, actual: str, tell: Tell) -> None:
         """Rewrite the sources, keeping each file as it was beside its neighbours' folder."""
-        program = quote(f"s#{_ARCHIVES}#{self._url}#g")
+        program = quote(f"s#{_ARCHIVES}#{self.url}#g")
         host.run(
             f"set -eu; for f in {_SOURCES}; do [ -f $f ] || continue; "
             f"[ -e $f{_KEPT} ] || cp -a $f $f{_KEPT}; sed -E {program} $f >$f.new; "
