@@ -242,7 +242,7 @@ def test_logs(story: Story) -> None:
 def test_stop_leaves_no_process(story: Story) -> None:
     said = story.type("stop")
     assert "demo: stopped" in said
-    assert "second: stopped" in said
+    assert "second: is stopped already" in said
     assert processes(story.machine) == {}
     found = story.controller.run("status", "--json")
     assert found.code != 0
