@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
+from rich.text import Text
 
 from provisioning import pip_conf, probe
 from provisioning.converge import survey
@@ -197,10 +198,10 @@ def show(entries: Sequence[HostEntry], results: Sequence[list[Finding] | Provisi
             Report().error(result, entry.name)
             code = result.exit_code
             continue
-        screen.print(f"[bold]{entry.name}[/]")
+        screen.print(entry.name, style="bold")
         table = Table(box=None, pad_edge=True, show_header=False)
         for finding in result:
-            table.add_row(f"[{STYLES[finding.level]}]{finding.level}[/]", finding.topic, finding.text)
+            table.add_row(Text(finding.level, style=STYLES[finding.level]), finding.topic, finding.text)
             if finding.remedy:
                 table.add_row("", "", f"→ {finding.remedy}", style="cyan")
             if finding.level == ERROR:

@@ -11,6 +11,7 @@ from typing import Any
 
 from invoke.context import Context
 from rich.table import Table
+from rich.text import Text
 
 from provisioning import converge, fleet, steps
 from provisioning.clients import chat as client
@@ -109,10 +110,10 @@ def _show_status(outcomes: Sequence[Outcome], found: dict[str, list[dict[str, An
             report.error(outcome.error, outcome.host)
 
 
-def _phase(row: dict[str, Any]) -> str:
+def _phase(row: dict[str, Any]) -> Text:
     phase = str(row.get("phase", "-"))
     colour = {"ready": "green", "busy": "green", "stopped": "red", "hung": "red"}.get(phase, "yellow")
-    return f"[{colour}]{phase}[/]"
+    return Text(phase, style=colour)
 
 
 def control(ctx: Context, path: str, hosts: str, service: str, verb: str) -> ExitCode:
@@ -171,7 +172,7 @@ def logs(path: str, hosts: str, service: str, *, follow: bool, lines: int) -> Ex
             with one_at_a_time:
                 for line in complete:
                     text = line.decode(errors="replace")
-                    screen.print(f"{host.name} | {text}" if several else text, markup=False)
+                    screen.print(f"{host.name} | {text}" if several else text)
 
         # Several followed at once run side by side; a closed connection ends them, for nobody reads them then.
         script = "".join(f"{each.recent(lines, follow)} {'&' if follow else ''}\n" for each in names)
@@ -228,9 +229,9 @@ def introduce(entries: Sequence[HostEntry], outcomes: Sequence[Outcome]) -> None
         services = entry.settings.resolved_services()
         for name, service in services.items():
             where = f"{url(service)}/v1"
-            screen.print(f"{entry.name}: {name} serves {service.model} at {where}", style="green", markup=False)
+            screen.print(f"{entry.name}: {name} serves {service.model} at {where}", style="green")
             if outcome.status == "changed":
-                screen.print(f"  ? {FIRST_QUESTION}\n  ", end="", markup=False)
+                screen.print(f"  ? {FIRST_QUESTION}\n  ", end="")
                 for text in ask_service(entry, name, FIRST_QUESTION, 200):
-                    screen.print(text, end="", markup=False)
+                    screen.print(text, end="")
                 screen.print()

@@ -11,7 +11,10 @@ from sites import DEMO, GIB, site
 
 from provisioning import doctor
 from provisioning.doctor import ERROR, OK, WARNING, Finding
+from provisioning.inventory import HostEntry
+from provisioning.settings import HostSettings
 from provisioning.site import Site
+from provisioning.ssh_settings import SshSettings
 
 DISK = "Filesystem 1-blocks Used Available Capacity Mounted on\n/dev/vda1 100 50 {} 50% /var\n"
 
@@ -108,3 +111,15 @@ def test_probes_are_shell() -> None:
 
 def test_a_mirrors_password_is_not_shown() -> None:
     assert "secret" not in doctor._mirror("https://me:secret@mirror.example.com/simple", "200").text
+
+
+def test_the_table_shows_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    odd = "~/a[/b] at core.py:100: [bold]"
+    entry = HostEntry("web[1]", HostSettings(), SshSettings("web1"), {})
+    code = doctor.show([entry], [[Finding(ERROR, "vLLM", odd, odd)]])
+    assert code == 1
+    assert [row.strip() for row in capsys.readouterr().out.splitlines()] == [
+        "web[1]",
+        f"error  vLLM  {odd}",
+        f"→ {odd}",
+    ]
