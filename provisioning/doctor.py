@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from provisioning.errors import ExitCode, ProvisioningError
 from provisioning.facts import ANSWERS, is_reached, reason
 from provisioning.host import NO_SUDO, Host, quote
 from provisioning.inventory import HostEntry
+from provisioning.masking import masked, server_of
 from provisioning.report import Report, console
 from provisioning.site import Site
 from provisioning.steps.vllm import requirements
@@ -42,12 +42,16 @@ printf '%s %s' "$url" "$(answers "$url")"
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the table."""
+    """One line of the table; URLs in it lose their passwords."""
 
     level: str
     topic: str
     text: str
     remedy: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", masked(self.text))
+        object.__setattr__(self, "remedy", masked(self.remedy))
 
 
 def examine(host: Host, entry: HostEntry) -> list[Finding]:
@@ -181,7 +185,7 @@ def _urls(site: Site) -> list[str]:
 
 
 def _mirror(url: str, answer: str) -> Finding:
-    host = re.sub(r"^\w+://(?:[^/@]*@)?([^/]+).*", r"\1", url)
+    host = server_of(url) or url
     said = answer.strip()
     if is_reached(said) or said.startswith(("3", "4")):
         return Finding(OK, "mirror", f"{host} answers")

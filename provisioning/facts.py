@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from provisioning import probe
 from provisioning.errors import CommandError
 from provisioning.host import Host, quote
+from provisioning.masking import server_of
 
 SYSTEM_ACCOUNT = "vllm"
 """The account that serves on hosts where we connect as root: root never serves."""
@@ -170,7 +171,7 @@ def look_for_downloads(host: Host, facts: Facts, urls: Sequence[str]) -> Facts:
     for url, answer in zip(urls, map(str.strip, answers), strict=True):
         if is_reached(answer):
             return replace(facts, conda_unreachable="", downloads_checked=True)
-        reasons.append(f"{url.split('/')[2]}: {reason(answer)}")
+        reasons.append(f"{server_of(url)}: {reason(answer)}")
     return replace(facts, conda_unreachable="; ".join(reasons), downloads_checked=True)
 
 

@@ -13,6 +13,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from provisioning.masking import masked
+
 if TYPE_CHECKING:
     from provisioning.converge import Outcome
 
@@ -63,9 +65,9 @@ class Report:
         return Group(*rows)
 
     def line(self, host: str, text: str, style: str = "") -> None:
-        """Print one event of a host."""
+        """Print one event of a host; URLs in it lose their passwords."""
         with self._lock:
-            self.console.print(Text.assemble((host, "bold"), f" {text}"), style=style or None)
+            self.console.print(Text.assemble((host, "bold"), f" {masked(text)}"), style=style or None)
 
     def tell(self, host: str, text: str) -> None:
         """Take one line of progress: shown live, or now and then, or (verbose, and a warning) always."""
@@ -77,7 +79,7 @@ class Report:
             return
         now = time.monotonic()
         with self._lock:
-            self._now[host] = text
+            self._now[host] = masked(text)
         if self._live is None and self._verbosity == 0 and now - self._said.get(host, now) > STILL:
             self._said[host] = now
             self.line(host, f"… {text}", "dim")

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from provisioning.host import Host, quote
+from provisioning.masking import masked
 from provisioning.resources.base import Difference, Resource, Tell
 
 TUNA = "http://mirrors.tuna.tsinghua.edu.cn"
@@ -26,7 +27,7 @@ class AptMirror(Resource):
     @property
     def name(self) -> str:
         """`apt mirror URL`."""
-        return f"apt mirror {self._url}"
+        return f"apt mirror {masked(self._url)}"
 
     @property
     def _url(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from provisioning import releases, uv
 from provisioning.host import quote
+from provisioning.masking import masked
 from provisioning.resources import Product, Resource
 from provisioning.site import Site
 from provisioning.templates import load, text
@@ -29,8 +30,8 @@ def resources(site: Site) -> Iterator[Resource]:
 
 
 def state(site: Site) -> str:
-    """Everything that decides what is installed, in a line."""
-    return " ".join((*requirements(site), f"for {site.settings.build.device}, Python {site.python}"))
+    """Everything that decides what is installed, in a line that everybody may read."""
+    return masked(" ".join((*requirements(site), f"for {site.settings.build.device}, Python {site.python}")))
 
 
 def requirements(site: Site) -> tuple[str, ...]:
