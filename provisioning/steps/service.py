@@ -70,7 +70,7 @@ def _service(site: Site, service: ResolvedService, index: int) -> Iterator[Resou
         yield File(key, given_api_key(service) + "\n", site.account, site.group, "600", secret=True)
     values = environment(site, service, index)
     values["VLLM_FINGERPRINT"] = _fingerprint(site, service, values)
-    yield File(f"{CONFIGURATION}/{service.name}.env", env_file.render(values))
+    yield _environment_file(site, service, values)
     common: dict[str, Any] = {
         "service": service.name,
         "fingerprint": values["VLLM_FINGERPRINT"],
@@ -93,6 +93,22 @@ def _service(site: Site, service: ResolvedService, index: int) -> Iterator[Resou
     yield Directory(cache, site.account, site.group, "700")
     yield File(f"{CONFIGURATION}/supervisor.d/{service.name}.conf", program)
     yield SupervisorService(**common, account=site.account)
+
+
+def _environment_file(site: Site, service: ResolvedService, values: dict[str, str]) -> File:
+    """What a service is told. The user's own variables may well be secrets: their values are shown nowhere.
+
+    systemd reads it as root; supervisord's program reads it as the account that serves.
+    """
+    ours = values.keys() - service.environment.keys()
+    owner = ("root", "root") if site.facts.systemd else (site.account, site.group)
+    return File(
+        f"{CONFIGURATION}/{service.name}.env",
+        env_file.render(values),
+        *owner,
+        mode="600",
+        conceal=lambda before, after: env_file.concealed(before, after, ours),
+    )
 
 
 def environment(site: Site, service: ResolvedService, index: int) -> dict[str, str]:
