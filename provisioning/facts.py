@@ -151,10 +151,12 @@ def _sudo(host: Host, answer: str, password: str | None) -> str:
 ANSWERS = r"""
 answers() {
     if command -v curl >/dev/null; then
-        printf '%s\n' "$(curl -sSLI -o /dev/null --connect-timeout 5 -m 15 -w '%{http_code}' "$1" 2>&1 | tr '\n' ' ')"
+        # The address is no argument: it may hold a password.
+        printf '%s\n' "$(printf 'url = "%s"\n' "$(printf %s "$1" | sed 's/[\\"]/\\&/g')" |
+            curl -K - -sSLI -o /dev/null --connect-timeout 5 -m 15 -w '%{http_code}' 2>&1 | tr '\n' ' ')"
         return
     fi
-    rest=${1#*://}; name=${rest%%/*}; port=443
+    rest=${1#*://}; name=${rest%%/*}; name=${name##*@}; port=443
     case $1 in http:*) port=80 ;; esac
     case $name in *:*) port=${name##*:}; name=${name%:*} ;; esac
     why=$(timeout 8 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$name" "$port" 2>&1) && echo connects ||
