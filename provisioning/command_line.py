@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -43,6 +44,20 @@ def command(body: Body) -> Body:
             sys.exit(int(code))
 
     return wrapped  # type: ignore[return-value]
+
+
+def whole_number(option: str, text: str) -> int:
+    """Read the value of an option that counts something. Raises `ConfigurationError` for anything else.
+
+    Invoke would convert it by itself, and die of what it cannot convert.
+    """
+    from provisioning.errors import ConfigurationError
+
+    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
+        raise ConfigurationError(
+            f"{option}: should be an integer of at least 1, not {text!r}", remedy=f"For instance: {option} 200"
+        )
+    return int(text)
 
 
 def _show(error: Exception) -> None:

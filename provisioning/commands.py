@@ -141,8 +141,14 @@ def schema(output: str) -> ExitCode:
     from provisioning.schema import json_schema
 
     text = json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n"
-    if output:
-        Path(output).write_text(text)
-    else:
+    if not output:
         print(text, end="")
+        return ExitCode.OK
+    try:
+        Path(output).write_text(text)
+    except OSError as error:
+        remedy = "Name a file in a folder that is there and yours to write to."
+        raise ConfigurationError(
+            f"--output: {output!r} cannot be written", cause=error.strerror or str(error), remedy=remedy
+        ) from error
     return ExitCode.OK

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from provisioning.converge import Outcome
-from provisioning.errors import ExitCode, ProvisioningError, UnreachableError
+from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError, UnreachableError
 from provisioning.host import Host, network_environment
 from provisioning.inventory import HostEntry
 from provisioning.prompts import ask_secret, read_secret_file
@@ -38,7 +38,10 @@ def open_host(entry: HostEntry) -> Host:
 
 def _known_sudo_password(entry: HostEntry) -> str | None:
     if entry.settings.become_password_file:
-        return read_secret_file(entry.settings.become_password_file, f"{entry.name}/become_password_file")
+        try:
+            return read_secret_file(entry.settings.become_password_file)
+        except ValueError as error:
+            raise ConfigurationError(f"{entry.name}: become_password_file: {error}") from error
     if entry.ssh.become_password:
         return entry.ssh.become_password.get_secret_value()
     return os.environ.get("PROVISION_SUDO_PASSWORD")

@@ -10,6 +10,7 @@ from provisioning.inventory import HostEntry
 from provisioning.serve_settings import Service
 from provisioning.settings import HostSettings, Model
 from provisioning.spelling import did_you_mean
+from provisioning.validation import check
 
 
 def with_model(entry: HostEntry, model: str, service: str = "") -> HostEntry:
@@ -41,6 +42,8 @@ def _define(model: str, models: dict[str, Model]) -> str:
         models[model] = Model(method="demo")
         return model
     if model.startswith(("/", "~/")):
+        for _, words in check({"models": {"model": {"path": model}}}):
+            raise ConfigurationError(f"--model: {words}")
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", model.rstrip("/").rpartition("/")[2]).strip("-._") or "model"
         models[name] = Model(method="path", path=model)
         return name

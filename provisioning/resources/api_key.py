@@ -16,15 +16,20 @@ ABSENT = "absent"
 
 def given_api_key(service: ResolvedService) -> str:
     """Read the key that the inventory names. Raises `ConfigurationError` where there is none."""
-    source = service.api_key
-    path = f"services/{service.name}/api_key"
+    try:
+        return _read(service.api_key)
+    except ValueError as error:
+        raise ConfigurationError(f"services/{service.name}/api_key: {error}") from error
+
+
+def _read(source: object) -> str:
     if isinstance(source, KeyFromVariable):
         if not (key := os.environ.get(source.env, "")):
-            raise ConfigurationError(f"{path}: the environment variable {source.env} is not set")
+            raise ValueError(f"the environment variable {source.env} is not set")
         return key
     assert isinstance(source, KeyFromFile)
-    if not (key := read_secret_file(source.file, path).strip()):
-        raise ConfigurationError(f"{path}: {source.file} is empty")
+    if not (key := read_secret_file(source.file).strip()):
+        raise ValueError(f"{source.file} is empty")
     return key
 
 

@@ -44,7 +44,7 @@ def open_connection(target: SshTarget) -> Any:
 
     connect_kwargs: dict[str, Any] = {"banner_timeout": target.timeout + 5, "auth_timeout": target.timeout + 20}
     if target.private_key_file:
-        connect_kwargs["key_filename"] = [str(Path(target.private_key_file).expanduser())]
+        connect_kwargs["key_filename"] = [os.path.expanduser(target.private_key_file)]
     if target.password is not None:
         connect_kwargs["password"] = target.password
     try:
@@ -146,7 +146,7 @@ def _known_name(connection: Any) -> str:
 def _known_hosts_files(connection: Any) -> list[Path]:
     configured = connection.ssh_config.get("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2")
     # paramiko drops the quotes of a single path with spaces.
-    names = [configured] if Path(configured).expanduser().exists() else configured.split()
+    names = [configured] if os.path.exists(os.path.expanduser(configured)) else configured.split()
     return [Path(os.path.expanduser(name)) for name in names]
 
 

@@ -37,7 +37,14 @@ def test_from_a_file(tmp_path: Path) -> None:
     file.chmod(0o600)
     with pytest.raises(ConfigurationError, match="is empty"):
         given_api_key(service({"file": str(file)}))
-    file.write_text("hunter2\n")
+    file.write_bytes(b"\xff\xfe key")
+    with pytest.raises(ConfigurationError, match=f"services/demo/api_key: {file} holds something else"):
+        given_api_key(service({"file": str(file)}))
+    with pytest.raises(
+        ConfigurationError, match=r"services/demo/api_key: ~nosuchuser/k cannot be read: .*'nosuchuser'"
+    ):
+        given_api_key(service({"file": "~nosuchuser/k"}))
+    file.write_bytes(b"hunter2\n\xff")
     assert given_api_key(service({"file": str(file)})) == "hunter2"
 
 
