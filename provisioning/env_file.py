@@ -14,7 +14,7 @@ _SPECIAL = re.compile(r'["\\$`]')
 # An assignment, whoever wrote it, or any other line.
 _ENTRY = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)=("(?:[^"\\]|\\.)*"|[^\n]*)|[^\n]+', re.DOTALL)
 # Assigning these ends the shell, does nothing, or changes how it reads the rest of the file.
-_SHELLS_OWN = frozenset(
+SHELLS_OWN = frozenset(
     ["_", "PPID", "UID", "EUID", "GROUPS", "IFS", "LINENO", "OPTIND", "RANDOM", "SECONDS", "SHELLOPTS", "BASHOPTS"]
 )
 
@@ -42,7 +42,7 @@ def concealed(before: str, after: str, shown: Collection[str]) -> tuple[str, str
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no name for an environment variable: letters, digits and _, no digit first")
-    if name in _SHELLS_OWN:
+    if name in SHELLS_OWN:
         raise ValueError(f"{name} belongs to the shell and cannot be set in an environment file")
     return name
 

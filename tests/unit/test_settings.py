@@ -8,6 +8,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from provisioning.env_file import SHELLS_OWN
 from provisioning.settings import Health, HostSettings, Model, Serve, Service
 from provisioning.spelling import did_you_mean, misspelt
 from provisioning.validation import check, conflicts
@@ -98,6 +99,11 @@ PORT = "should be an integer between 1 and 65535, not "
             "serve/environment/A B: the key should be the name of an environment variable",
         ),
         (
+            {"serve": {"environment": {"UID": "1"}}},
+            "serve/environment/UID: the key should be the name of an environment variable that is not the shell's own "
+            f"({', '.join(sorted(SHELLS_OWN))})",
+        ),
+        (
             {"services": {"a/b": {"model": "demo"}}, **DEMO},
             "services/a/b: the key should be a name of letters, digits, '.', '_' and '-'",
         ),
@@ -128,6 +134,14 @@ def test_errors_are_told_in_words(settings: dict[str, Any], expected: str) -> No
     assert told(settings) == [expected]
     with pytest.raises(ValidationError):
         HostSettings.model_validate(settings)
+
+
+@pytest.mark.parametrize("name", sorted(SHELLS_OWN))
+def test_a_service_is_not_given_the_shells_own_variables(name: str) -> None:
+    service = {"model": "demo", "environment": {name: "1"}}
+    (line,) = told({**DEMO, "services": {"one": service}})
+    assert line.startswith(f"services/one/environment/{name}: the key should be")
+    assert told({**DEMO, "services": {"one": {**service, "environment": {f"{name}X": "1"}}}}) == []
 
 
 def test_all_errors_at_once() -> None:
