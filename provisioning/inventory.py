@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ class HostEntry:
     ssh: SshSettings
     variables: dict[str, Any] = field(repr=False)
     problems: tuple[str, ...] = ()
+    describe: Callable[[KeyPath, str], str] = field(default=Document("settings").describe, repr=False, compare=False)
+    """Gives a problem of the setting at a path as one line, with where that is written."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Inventory:
             chosen = [hosts[name] for name in matching(pattern, hosts, self.groups)]
         else:
             chosen = list(hosts.values())
-        _refuse([line for entry in chosen for line in entry.problems], "the inventory")
+        refuse([line for entry in chosen for line in entry.problems], "the inventory")
         return chosen
 
 
@@ -85,7 +87,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Inventory:
     problems += reader.problems()
     if problems:
         problems += [line for entry in entries.values() for line in entry.problems]
-    _refuse(problems, label)
+    refuse(problems, label)
     return Inventory(entries, {name: tree.members(name) for name in tree.groups}, implicit)
 
 
@@ -113,7 +115,14 @@ class _Reader:
         if self.overrides.data:
             settings, more, others = self._settings(_merge(ours, self.overrides.data), variables)
             later = [line for line in (*more, *others) if line not in (*found, *clashes)]
-        return HostEntry(name, settings, reached, values, (*ssh.problems, *later))
+        return HostEntry(
+            name,
+            settings,
+            reached,
+            values,
+            (*ssh.problems, *later),
+            lambda path, words: Document.describe(*self._place(variables, path), words),
+        )
 
     def problems(self) -> list[str]:
         """One line for each problem; a contradiction names its hosts, unless it is every host's."""
@@ -173,7 +182,7 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _refuse(problems: list[str], label: str) -> None:
+def refuse(problems: list[str], label: str) -> None:
     """Raise one error with all the problems, in the order of the file."""
     if lines := sorted(set(problems), key=_place_in_file):
         count = "an error" if len(lines) == 1 else f"{len(lines)} errors"

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from provisioning import converge, fleet, steps
 from provisioning.clients import chat as client
-from provisioning.commands import as_object, load
+from provisioning.commands import as_object, load, require_api_keys
 from provisioning.converge import Outcome
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 from provisioning.host import Host
@@ -23,16 +23,17 @@ from provisioning.inventory import HostEntry
 from provisioning.probe import ask
 from provisioning.report import Report, console
 from provisioning.resources.service import Service, SupervisorService, probed_state
+from provisioning.server_environment import url
 from provisioning.site import Site
 from provisioning.spelling import did_you_mean
-from provisioning.steps.service import url
+from provisioning.steps.service import running
 
 FIRST_QUESTION = "天空为什么是蓝色的？"
 
 
 def services_of(site: Site, name: str = "") -> list[Service]:
     """Give the services of a host, or the one with this name. Raises `ConfigurationError` if there is no such one."""
-    found = [resource for resource in steps.STEPS["service"](site) if isinstance(resource, Service)]
+    found = [running(site, service) for service in site.settings.resolved_services().values()]
     if name and name not in (service.service for service in found):
         raise ConfigurationError(
             f"{site.name}: there is no service {name!r} (--service)",
@@ -44,6 +45,7 @@ def services_of(site: Site, name: str = "") -> list[Service]:
 def status(path: str, hosts: str, *, as_json: bool) -> ExitCode:
     """Show services, and what differs. Fails where a host cannot be looked at or a service does not serve."""
     entries = load(path, hosts)
+    require_api_keys(entries)
     found: dict[str, list[dict[str, Any]]] = {}
     outcomes = fleet.outcomes(entries, partial(_status, found=found))
     if as_json:
@@ -201,6 +203,7 @@ def chat(path: str, hosts: str, service: str, question: str, max_tokens: int) ->
             cause=did_you_mean(service, known) if known else "The inventory defines none.",
         )
     entry = able[0]
+    require_api_keys([entry], service or next(iter(entry.settings.services)))
     if len(able) > 1:
         print(f"asking {entry.name} (choose with --hosts)", file=sys.stderr)
     for text in ask_service(entry, service, question, max_tokens):
