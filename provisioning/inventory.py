@@ -16,7 +16,7 @@ from provisioning.host_patterns import matching, split
 from provisioning.inventory_file import label_of, read_inventory
 from provisioning.inventory_tree import Tree
 from provisioning.settings import HostSettings
-from provisioning.spelling import misspelt
+from provisioning.spelling import is_foreign, misspelt, renaming
 from provisioning.ssh_settings import SshSettings, SshVariables
 from provisioning.validation import check, conflicts
 from provisioning.variable_files import VariableFilesBeside
@@ -78,7 +78,8 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Inventory:
     files = VariableFilesBeside(path.parent, label.removesuffix(path.name))
     tree = Tree(document, files)
     problems = [*document.problems, *tree.problems, *files.problems]
-    problems += [line for name, variable in tree.every_variable() for line in _problems_of(name, variable)]
+    wrong = [(name, each.value, lines) for name, each in tree.every_variable() if (lines := _problems_of(name, each))]
+    problems += [line for _, _, lines in wrong for line in lines]
     reader = _Reader(tree, Document("command line", dict(overrides or {})))
     entries = {name: reader.entry(name, tree.variables(name)) for name in tree.hosts}
     implicit = reader.entry("localhost", {**tree.variables(None), "ansible_connection": _LOCAL})
@@ -87,7 +88,8 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Inventory:
     problems += reader.problems()
     if problems:
         problems += [line for entry in entries.values() for line in entry.problems]
-    refuse(problems, label)
+    others = [name for name, value, _ in wrong if name in HostSettings.model_fields and is_foreign(name, value)]
+    refuse(problems, label, f"{REMEDY}\n{renaming(others)}")
     return Inventory(entries, {name: tree.members(name) for name in tree.groups}, implicit)
 
 
@@ -182,11 +184,11 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def refuse(problems: list[str], label: str) -> None:
+def refuse(problems: list[str], label: str, remedy: str = REMEDY) -> None:
     """Raise one error with all the problems, in the order of the file."""
     if lines := sorted(set(problems), key=_place_in_file):
         count = "an error" if len(lines) == 1 else f"{len(lines)} errors"
-        raise ConfigurationError(f"{label} has {count}", cause="\n".join(lines), remedy=REMEDY)
+        raise ConfigurationError(f"{label} has {count}", cause="\n".join(lines), remedy=remedy)
 
 
 def _place_in_file(line: str) -> tuple[str, int, str]:

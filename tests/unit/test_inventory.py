@@ -341,6 +341,20 @@ def test_every_error_at_once_with_line_and_key() -> None:
     assert error.exit_code == 3
 
 
+def test_a_variable_of_ones_own_with_the_name_of_a_setting() -> None:
+    """It is an error, and not passed over; what to do about it is said."""
+    own = "environment: prod, build: 12, serve: true, services: [nginx], apt: {cache_valid_time: 3600}, compiler: gcc"
+    error = refusal(f"all:\n  hosts: {{a: }}\n  vars: {{{own}, models: [a], pip: {{indx: tuna}}}}\n")
+    assert 'inventory.yaml:3: all/vars/environment: should be a mapping, not "prod"' in error.cause.splitlines()
+    assert error.remedy.splitlines() == [
+        "Correct this and run it again; nothing was changed on any host.",
+        "apt, build, compiler, environment, models, serve, services: names of this project's settings. "
+        "Give a variable of your own another name (README, The inventory).",
+    ]
+    assert len(error.cause.splitlines()) == 8
+    assert "name" not in refusal("all: {hosts: {a: }, vars: {serve: {prot: 1}}}").remedy
+
+
 def test_a_variable_that_another_one_hides_is_checked_too() -> None:
     assert problems("all:\n  vars: {serve: {port: x}}\n  hosts: {a: {serve: {port: 1}}}\n") == [
         'inventory.yaml:2: all/vars/serve/port: should be an integer between 1 and 65535, not "x"'
