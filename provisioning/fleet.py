@@ -51,8 +51,9 @@ def _transport(entry: HostEntry) -> Transport:
     if entry.ssh.connection == "local":
         return LocalTransport()
     from provisioning.retry import connecting
-    from provisioning.transport.connect import SshTarget, open_connection
+    from provisioning.transport.connect import open_connection
     from provisioning.transport.ssh import SshTransport
+    from provisioning.transport.target import SshTarget
 
     target = SshTarget(
         name=entry.name,
@@ -63,6 +64,7 @@ def _transport(entry: HostEntry) -> Transport:
         password=entry.ssh.password.get_secret_value() if entry.ssh.password else None,
         accept_new_host_keys=entry.settings.host_keys == "accept-new",
         timeout=entry.settings.connect_timeout,
+        proxy=entry.ssh.proxy,
     )
     policy = connecting(entry.settings.connect_attempts)
     return SshTransport(entry.name, lambda: policy(open_connection, target))
