@@ -11,7 +11,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from provisioning.command_line import COMMON, command
+from provisioning.command_line import COMMON, command, whole_number
 
 CHANGING = {**COMMON, "verbose": "Show every line of every log."}
 SERVICE = {"service": "Name of one service; all of the host's if left out."}
@@ -128,12 +128,12 @@ def status(ctx: Context, hosts: str = "", inventory: str = "", json: bool = Fals
 @task(help={**COMMON, **SERVICE, "follow": "Go on until Ctrl-C.", "lines": "Lines to show of each service."})
 @command
 def logs(
-    ctx: Context, hosts: str = "", inventory: str = "", service: str = "", follow: bool = False, lines: int = 50
+    ctx: Context, hosts: str = "", inventory: str = "", service: str = "", follow: bool = False, lines: str = "50"
 ) -> Any:
     """Show the services' logs."""
     from provisioning import operations
 
-    return operations.logs(inventory, hosts, service, follow=follow, lines=lines)
+    return operations.logs(inventory, hosts, service, follow=follow, lines=whole_number("--lines", lines))
 
 
 @task(help={**COMMON, **SERVICE})
@@ -169,12 +169,12 @@ def restart(ctx: Context, hosts: str = "", inventory: str = "", service: str = "
 )
 @command
 def chat(
-    ctx: Context, question: str, hosts: str = "", inventory: str = "", service: str = "", max_tokens: int = 512
+    ctx: Context, question: str, hosts: str = "", inventory: str = "", service: str = "", max_tokens: str = "512"
 ) -> Any:
     """Ask a service, through the OpenAI client (and an SSH tunnel, for a remote host); the answer is streamed."""
     from provisioning import operations
 
-    return operations.chat(inventory, hosts, service, question, max_tokens)
+    return operations.chat(inventory, hosts, service, question, whole_number("--max-tokens", max_tokens))
 
 
 @task(help={**COMMON, "yes": "Do not ask.", "keep_models": "Leave the models' folders."})

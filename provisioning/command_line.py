@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
@@ -75,6 +76,20 @@ def _where_things_stand(hosts: Sequence[str]) -> str:
         "Run the same command again: it goes on where this one stopped.",
     ]
     return "\n".join(lines)
+
+
+def whole_number(option: str, text: str) -> int:
+    """Read the value of an option that counts something. Raises `ConfigurationError` for anything else.
+
+    Invoke would convert it by itself, and die of what it cannot convert.
+    """
+    from provisioning.errors import ConfigurationError
+
+    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
+        raise ConfigurationError(
+            f"{option}: should be an integer of at least 1, not {text!r}", remedy=f"For instance: {option} 200"
+        )
+    return int(text)
 
 
 def _show(error: Exception) -> None:

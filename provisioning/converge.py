@@ -11,6 +11,7 @@ from provisioning.errors import IncompatibleError, NotConvergedError, Provisioni
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.lock import Lock, locked
+from provisioning.masking import masked
 from provisioning.report import Report
 from provisioning.resources import Difference, Resource
 from provisioning.retry import connecting
@@ -23,11 +24,15 @@ BROKEN_CONNECTIONS = 5
 
 @dataclass(frozen=True)
 class Change:
-    """One difference between a host and its settings."""
+    """One difference between a host and its settings; URLs in it lose their passwords."""
 
     step: str
     resource: str
     diff: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "resource", masked(self.resource))
+        object.__setattr__(self, "diff", masked(self.diff))
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def show(entries: Sequence[HostEntry], results: Sequence[list[Finding] | Provisi
             Report().error(result, entry.name)
             failures.append(result.exit_code)
             continue
-        screen.print(f"[bold]{entry.name}[/]")
+        screen.print(entry.name, style="bold")
         table = Table(box=None, pad_edge=True, show_header=False)
         for finding in result:
             level = Text(finding.level, STYLES[finding.level])

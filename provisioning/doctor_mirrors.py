@@ -11,6 +11,7 @@ from provisioning.errors import IncompatibleError
 from provisioning.facts import ANSWERS, is_reached, reason
 from provisioning.findings import OK, WARNING, Finding
 from provisioning.host import quote
+from provisioning.masking import server_of
 from provisioning.resources.apt_mirror import AptMirror
 from provisioning.site import Site
 
@@ -23,7 +24,8 @@ ask() {
     *) said=$(answers "$1") ;;
     esac
     case $said in [45][0-9][0-9]*)
-        words=$(curl -sL --connect-timeout 3 -m 4 -r 0-500 "$1" 2>/dev/null | head -c 500 | sed 's/<[^>]*>//g' |
+        words=$(printf 'url = "%s"\n' "$(printf %s "$1" | sed 's/[\\"]/\\&/g')" |
+            curl -K - -sL --connect-timeout 3 -m 4 -r 0-500 2>/dev/null | head -c 500 | sed 's/<[^>]*>//g' |
             tr -s ' \n\r\t' ' ' | cut -c1-200)
         said="$said $words" ;;
     esac
@@ -59,7 +61,7 @@ class Mirror:
     def judge(self, output: str) -> Finding:
         """Say what the answer means."""
         url, _, said = output.strip().partition(" ")
-        host = re.sub(r"^\w+://(?:[^/@]*@)?([^/]*).*", r"\1", url) or url or self.setting
+        host = server_of(url) or url or self.setting
         status, _, words = said.partition(" ") if re.match(r"\d{3}( |$)", said) else (said, "", "")
         if is_reached(status):
             return Finding(OK, "mirror", f"{host} answers")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from provisioning import becoming, probe
 from provisioning.host import Host, quote
+from provisioning.masking import server_of
 
 SYSTEM_ACCOUNT = "vllm"
 """The account that serves on hosts where we connect as root: root never serves."""
@@ -119,10 +120,12 @@ def gather(host: Host, *, account: str, conda_path: str) -> Facts:
 ANSWERS = r"""
 answers() {
     if command -v curl >/dev/null; then
-        printf '%s\n' "$(curl -sSLI -o /dev/null --connect-timeout 5 -m 15 -w '%{http_code}' "$1" 2>&1 | tr '\n' ' ')"
+        # The address is no argument: it may hold a password.
+        printf '%s\n' "$(printf 'url = "%s"\n' "$(printf %s "$1" | sed 's/[\\"]/\\&/g')" |
+            curl -K - -sSLI -o /dev/null --connect-timeout 5 -m 15 -w '%{http_code}' 2>&1 | tr '\n' ' ')"
         return
     fi
-    rest=${1#*://}; name=${rest%%/*}; port=443
+    rest=${1#*://}; name=${rest%%/*}; name=${name##*@}; port=443
     case $1 in http:*) port=80 ;; esac
     case $name in *:*) port=${name##*:}; name=${name%:*} ;; esac
     why=$(timeout 8 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$name" "$port" 2>&1) && echo connects ||
@@ -139,7 +142,7 @@ def look_for_downloads(host: Host, facts: Facts, urls: Sequence[str]) -> Facts:
     for url, answer in zip(urls, map(str.strip, answers), strict=True):
         if is_reached(answer):
             return replace(facts, conda_unreachable="", downloads_checked=True)
-        reasons.append(f"{url.split('/')[2]}: {reason(answer)}")
+        reasons.append(f"{server_of(url)}: {reason(answer)}")
     return replace(facts, conda_unreachable="; ".join(reasons), downloads_checked=True)
 
 

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from typing import TypeVar
 
 from provisioning.converge import Outcome
-from provisioning.errors import ExitCode, ProvisioningError, UnreachableError
+from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError, UnreachableError
 from provisioning.host import Host, network_environment
 from provisioning.inventory import HostEntry
 from provisioning.prompts import ask_secret, read_secret_file
@@ -40,7 +40,10 @@ def open_host(entry: HostEntry) -> Host:
 
 def _known_sudo_password(entry: HostEntry) -> str | None:
     if entry.settings.become_password_file:
-        return read_secret_file(entry.settings.become_password_file, f"{entry.name}/become_password_file")
+        try:
+            return read_secret_file(entry.settings.become_password_file)
+        except ValueError as error:
+            raise ConfigurationError(f"{entry.name}: become_password_file: {error}") from error
     if entry.ssh.become_password:
         return entry.ssh.become_password.get_secret_value()
     return os.environ.get("PROVISION_SUDO_PASSWORD")
@@ -50,8 +53,9 @@ def _transport(entry: HostEntry) -> Transport:
     if entry.ssh.connection == "local":
         return LocalTransport()
     from provisioning.retry import connecting, connecting_again
-    from provisioning.transport.connect import SshTarget, open_connection
+    from provisioning.transport.connect import open_connection
     from provisioning.transport.ssh import SshTransport
+    from provisioning.transport.target import SshTarget
 
     target = SshTarget(
         name=entry.name,
@@ -62,6 +66,7 @@ def _transport(entry: HostEntry) -> Transport:
         password=entry.ssh.password.get_secret_value() if entry.ssh.password else None,
         accept_new_host_keys=entry.settings.host_keys == "accept-new",
         timeout=entry.settings.connect_timeout,
+        proxy=entry.ssh.proxy,
     )
     first, again = connecting(entry.settings.connect_attempts), connecting_again()
     return SshTransport(

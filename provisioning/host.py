@@ -152,11 +152,20 @@ def network_environment() -> str:
     return "".join(f"export {name}={quote(value)}\n" for name, value in pairs)
 
 
-def as_account(account: str, home: str, command: str) -> str:
+# Prints shell that sets the same variables: their values may hold passwords of proxies and indexes.
+_EXPORTS = (
+    f"for name in {' '.join(NETWORK_VARIABLES)}; do "
+    r"""eval "value=\${$name-}"; [ -z "$value" ] || """
+    r"""printf "export %s='%s'\n" "$name" "$(printf %s "$value" | sed "s/'/'\\\\''/g")"; done"""
+)
+
+
+def as_account(account: str, home: str, command: str, *, before: str = "") -> str:
     """Shell that runs `command` as the account that serves, from a root shell, with that account's own HOME.
 
-    Only a few variables pass: root's HOME, XDG folders and conda settings are not the account's.
+    Only a few variables pass: root's HOME, XDG folders and conda settings are not the account's. `before` is root shell
+    that prints what the account's shell is to run first. All of it goes through a pipe, for a command line shows.
     """
     variables = f'HOME={quote(home)} USER={quote(account)} LOGNAME={quote(account)} PATH="$PATH" LANG=C.UTF-8'
-    passed = " ".join(f'${{{name}:+{name}="${name}"}}' for name in NETWORK_VARIABLES)
-    return f"runuser -u {quote(account)} -- env -i {variables} {passed} /bin/sh -c {quote(command)}"
+    script = f"{_EXPORTS}; {before + '; ' if before else ''}printf '%s\\n' {quote(command)} {quote(_END)}"
+    return f"{{ {script}; }} | runuser -u {quote(account)} -- env -i {variables} /bin/sh -c {quote(_RUN)}"

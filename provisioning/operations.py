@@ -10,10 +10,11 @@ from functools import partial
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from provisioning import converge, fleet, steps
 from provisioning.clients import chat as client
-from provisioning.commands import as_object, load
+from provisioning.commands import as_object, load, require_api_keys
 from provisioning.converge import Outcome
 from provisioning.errors import ConfigurationError, ExitCode
 from provisioning.host import Host
@@ -21,9 +22,10 @@ from provisioning.inventory import HostEntry
 from provisioning.probe import ask
 from provisioning.report import Report, console
 from provisioning.resources.service import ABSENT, Service, probed_state
+from provisioning.server_environment import url
 from provisioning.site import Site
 from provisioning.spelling import did_you_mean
-from provisioning.steps.service import supervised, url
+from provisioning.steps.service import supervised
 
 FIRST_QUESTION = "天空为什么是蓝色的？"
 
@@ -42,6 +44,7 @@ def services_of(site: Site, name: str = "") -> list[Service]:
 def status(path: str, hosts: str, *, as_json: bool) -> ExitCode:
     """Show services, and what differs. Fails where a host cannot be looked at or a service does not serve."""
     entries = load(path, hosts)
+    require_api_keys(entries)
     found: dict[str, list[dict[str, Any]]] = {}
     outcomes = fleet.outcomes(entries, partial(_status, found=found))
     if as_json:
@@ -110,10 +113,10 @@ def _show_status(outcomes: Sequence[Outcome], found: dict[str, list[dict[str, An
             report.error(outcome.error, outcome.host)
 
 
-def _phase(row: dict[str, Any]) -> str:
+def _phase(row: dict[str, Any]) -> Text:
     phase = str(row.get("phase", "-"))
     colour = {"ready": "green", "busy": "green", "stopped": "red", "hung": "red"}.get(phase, "yellow")
-    return f"[{colour}]{phase}[/]"
+    return Text(phase, style=colour)
 
 
 def logs(path: str, hosts: str, service: str, *, follow: bool, lines: int) -> ExitCode:
@@ -133,7 +136,7 @@ def logs(path: str, hosts: str, service: str, *, follow: bool, lines: int) -> Ex
             with one_at_a_time:
                 for line in complete:
                     text = line.decode(errors="replace")
-                    screen.print(f"{host.name} | {text}" if several else text, markup=False)
+                    screen.print(f"{host.name} | {text}" if several else text)
 
         # Several followed at once run side by side; a closed connection ends them, for nobody reads them then.
         script = "".join(f"{each.recent(lines, follow)} {'&' if follow else ''}\n" for each in names)
@@ -162,6 +165,7 @@ def chat(path: str, hosts: str, service: str, question: str, max_tokens: int) ->
             cause=did_you_mean(service, known) if known else "The inventory defines none.",
         )
     entry = able[0]
+    require_api_keys([entry], service or next(iter(entry.settings.services)))
     if len(able) > 1:
         print(f"asking {entry.name} (choose with --hosts)", file=sys.stderr)
     for text in ask_service(entry, service, question, max_tokens):
@@ -190,9 +194,9 @@ def introduce(entries: Sequence[HostEntry], outcomes: Sequence[Outcome]) -> None
         services = entry.settings.resolved_services()
         for name, service in services.items():
             where = f"{url(service)}/v1"
-            screen.print(f"{entry.name}: {name} serves {service.model} at {where}", style="green", markup=False)
+            screen.print(f"{entry.name}: {name} serves {service.model} at {where}", style="green")
             if outcome.status == "changed":
-                screen.print(f"  ? {FIRST_QUESTION}\n  ", end="", markup=False)
+                screen.print(f"  ? {FIRST_QUESTION}\n  ", end="")
                 for text in ask_service(entry, name, FIRST_QUESTION, 200):
-                    screen.print(text, end="", markup=False)
+                    screen.print(text, end="")
                 screen.print()

@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.text import Text
 
+from provisioning.masking import masked
 from provisioning.standing import Standing
 
 if TYPE_CHECKING:
@@ -23,9 +24,13 @@ STILL = 30
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Give a console; where it is no terminal nothing is cut to fit a width."""
-    wide = Console(highlight=False, soft_wrap=True, stderr=stderr)
-    return wide if wide.is_terminal else Console(highlight=False, soft_wrap=True, stderr=stderr, width=240)
+    """Give a console that shows text as it is, be it a host's, a model's or a person's: `[x]` and `:100:` mean nothing.
+
+    Where it is no terminal nothing is cut to fit a width.
+    """
+    make = partial(Console, highlight=False, markup=False, emoji=False, soft_wrap=True, stderr=stderr)
+    wide = make()
+    return wide if wide.is_terminal else make(width=240)
 
 
 WARNING = "warning: "
@@ -78,16 +83,16 @@ class Report:
         return Group(*rows)
 
     def line(self, host: str, text: str, style: str = "") -> None:
-        """Print one event of a host."""
+        """Print one event of a host; URLs in it lose their passwords."""
         with self._lock:
-            self.console.print(f"[bold]{escape(host)}[/] {escape(text)}", style=style or None)
+            self.console.print(Text.assemble((host, "bold"), f" {masked(text)}"), style=style or None)
 
     def tell(self, host: str, text: str) -> None:
         """Take one line of progress: shown live, or now and then, or (verbose, and a warning) always."""
         if text.startswith(WARNING) and self._verbosity >= 0:
             self.line(host, text, "yellow")
             return
-        self._standing.say(host, text)
+        self._standing.say(host, masked(text))
         if self._verbosity > 0:
             self.line(host, f"│ {text}", "dim")
             return

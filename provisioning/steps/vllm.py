@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from provisioning import releases, uv
 from provisioning.host import quote
+from provisioning.masking import holds_login, masked
 from provisioning.resources import Product, Resource
 from provisioning.site import Site
 from provisioning.templates import load, text
@@ -29,8 +30,8 @@ def resources(site: Site) -> Iterator[Resource]:
 
 
 def state(site: Site) -> str:
-    """Everything that decides what is installed, in a line."""
-    return " ".join((*requirements(site), f"for {site.settings.build.device}, Python {site.python}"))
+    """Everything that decides what is installed, in a line that everybody may read."""
+    return masked(" ".join((*requirements(site), f"for {site.settings.build.device}, Python {site.python}")))
 
 
 def requirements(site: Site) -> tuple[str, ...]:
@@ -61,11 +62,14 @@ def _torch(site: Site, version: str) -> str:
 
 def _install(site: Site, stamp: str) -> str:
     cpu = site.settings.build.device == "cpu"
+    wanted = requirements(site)
     return load("install_vllm.sh").render(
         quote=quote,
-        requirements=requirements(site),
+        masked=masked,
+        private=[requirement for requirement in wanted if holds_login(requirement)],
+        public=[requirement for requirement in wanted if not holds_login(requirement)],
         python=site.environment_python,
-        torch_indexes=site.settings.build.torch_indexes if cpu else (),
+        torch_indexes=list(site.settings.build.torch_indexes) if cpu else [],
         # From a plain index these come for CUDA, and break `import transformers` beside a CPU build of torch
         # ("operator torchvision::nms does not exist").
         excludes=("torchvision", "torchaudio", "torchcodec") if cpu else (),

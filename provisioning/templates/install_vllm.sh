@@ -10,24 +10,28 @@ printf '%s\n' {{ name }} >>"$stamp.excludes.new"
 mv "$stamp.excludes.new" "$stamp.excludes"
 {% endif %}
 
+# What holds a password is no argument: the address of a wheel comes through a pipe, that of an index in a variable.
 install() {
-    uv pip install --python "$python" --compile-bytecode {{ '--excludes "$stamp.excludes"' if excludes }} "$@" \
-        {% for requirement in requirements %}{{ quote(requirement) }} {% endfor %} 2>&1
+    {% if private %}
+    printf '%s\n' {% for requirement in private %}{{ quote(requirement) }} {% endfor %}|
+    {% endif %}
+    uv pip install --python "$python" --compile-bytecode {{ '--excludes "$stamp.excludes"' if excludes }} \
+        {{ "--requirements -" if private }} {% for requirement in public %}{{ quote(requirement) }} {% endfor %} 2>&1
 }
 
 # The configured indexes first: a mirror, a folder of wheels. Then those that are known to hold torch for CPUs.
 installed=
 for index in "" {% for index in torch_indexes %}{{ quote(index) }} {% endfor %}; do
     if [ -n "$index" ]; then
-        echo "looking for torch at $index"
-        install --index "$index" && installed=1 && break
+        echo "looking for torch at $(printf %s "$index" | sed 's,//[^/]*@,//***@,')"
+        (export UV_INDEX="$index"; install) && installed=1 && break
     else
         install && installed=1 && break
     fi
 done
 [ -n "$installed" ] || {
-    echo "these could not be installed: {{ requirements | join(', ') }}"
-    echo "tried: pip's configured indexes{% for index in torch_indexes %}, {{ index }}{% endfor %} (pip.*, build.torch_indexes)"
+    echo {{ quote(masked("these could not be installed: " + (private + public) | join(", "))) }}
+    echo {{ quote(masked("tried: " + (["pip's configured indexes"] + torch_indexes) | join(", ") + " (pip.*, build.torch_indexes)")) }}
     exit 1
 }
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from provisioning import errors
-from provisioning.command_line import command
-from provisioning.errors import ExitCode, ProvisioningError
+from provisioning.command_line import command, whole_number
+from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 
 PROJECT = Path(__file__).resolve().parents[2]
 ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ProvisioningError)]
@@ -53,6 +53,38 @@ def test_a_body_gives_the_code(code: ExitCode | None, ends: int | None) -> None:
 def invoke(*arguments: str) -> subprocess.CompletedProcess[str]:
     program = [Path(sys.executable).with_name("invoke"), "--search-root", PROJECT, *arguments]
     return subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["schema", "--output", "/nonexistent/x"], "--output: '/nonexistent/x' cannot be written\n    No such file"),
+        (["logs", "--lines", "abc"], "--lines: should be an integer of at least 1, not 'abc'"),
+        (["logs", "--lines", "-5"], "--lines: should be an integer of at least 1, not '-5'"),
+        (["logs", "--lines", "0"], "--lines: should be an integer of at least 1, not '0'"),
+        (["logs", "--lines", "9" * 5000], "--lines: should be"),
+        (["chat", "hi", "--max-tokens", "x"], "--max-tokens: should be an integer of at least 1, not 'x'"),
+        (["plan", "--model", "/srv/a\nb"], "--model: should be an absolute path"),
+        (["plan", "--inventory", "x" * 5000], "cannot be read\n    File name too long"),
+    ],
+)
+def test_the_value_of_an_option_is_wrong(arguments: list[str], says: str) -> None:
+    done = invoke(*arguments)
+    assert (done.returncode, done.stdout) == (3, ""), done.stderr
+    assert done.stderr.startswith("✗ ")
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("text", "number"), [("1", 1), ("50", 50), ("0050", 50)])
+def test_a_whole_number(text: str, number: int) -> None:
+    assert whole_number("--lines", text) == number
+
+
+@pytest.mark.parametrize("text", ["", " 5", "1_0", "1.5", "+5", "٣", "5\n"])
+def test_no_whole_number(text: str) -> None:
+    with pytest.raises(ConfigurationError):
+        whole_number("--lines", text)
 
 
 def test_ctrl_c_ends_with_130() -> None:

@@ -17,7 +17,10 @@ from provisioning import doctor, doctor_disks, inventory
 from provisioning.doctor_mirrors import Mirror, mirrors
 from provisioning.errors import ExitCode, UnreachableError
 from provisioning.findings import ERROR, OK, WARNING, Finding
+from provisioning.inventory import HostEntry
+from provisioning.settings import HostSettings
 from provisioning.site import Site
+from provisioning.ssh_settings import SshSettings
 
 DISK = "/dev/vda1 100 50 {} 50% {}\n"
 
@@ -238,3 +241,15 @@ def test_an_installer_that_nobody_knows_is_a_finding() -> None:
     told = {**DEMO, "environment": {"manager": "conda"}, "miniconda": {"version": "py310_1.2.3-0"}}
     found = examined(site(told))
     assert found["Miniconda"].level == ERROR
+
+
+def test_the_table_shows_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    odd = "~/a[/b] at core.py:100: [bold]"
+    entry = HostEntry("web[1]", HostSettings(), SshSettings("web1"), {})
+    code = doctor.show([entry], [[Finding(ERROR, "vLLM", odd, odd)]])
+    assert code == 1
+    assert [row.strip() for row in capsys.readouterr().out.splitlines()] == [
+        "web[1]",
+        f"error  vLLM  {odd}",
+        f"→ {odd}",
+    ]
