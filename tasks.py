@@ -11,7 +11,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from provisioning.command_line import COMMON, command
+from provisioning.command_line import COMMON, command, whole_number
 
 CHANGING = {**COMMON, "verbose": "Show every line of every log."}
 SERVICE = {"service": "Name of one service; all of the host's if left out."}
@@ -153,39 +153,39 @@ def status(ctx: Context, hosts: str = "", inventory: str = "", json: bool = Fals
 @task(help={**COMMON, **SERVICE, "follow": "Go on until Ctrl-C.", "lines": "Lines to show of each service."})
 @command
 def logs(
-    ctx: Context, hosts: str = "", inventory: str = "", service: str = "", follow: bool = False, lines: int = 50
+    ctx: Context, hosts: str = "", inventory: str = "", service: str = "", follow: bool = False, lines: str = "50"
 ) -> Any:
     """Show the services' logs."""
     from provisioning import operations
 
-    return operations.logs(inventory, hosts, service, follow=follow, lines=lines)
+    return operations.logs(inventory, hosts, service, follow=follow, lines=whole_number("--lines", lines))
 
 
 @task(help={**COMMON, **SERVICE})
 @command
 def start(ctx: Context, hosts: str = "", inventory: str = "", service: str = "") -> Any:
     """Start services, and wait for their first token."""
-    from provisioning import operations
+    from provisioning import control
 
-    return operations.control(ctx, inventory, hosts, service, "start")
+    return control.control(ctx, inventory, hosts, service, "start")
 
 
 @task(help={**COMMON, **SERVICE})
 @command
 def stop(ctx: Context, hosts: str = "", inventory: str = "", service: str = "") -> Any:
     """Stop services."""
-    from provisioning import operations
+    from provisioning import control
 
-    return operations.control(ctx, inventory, hosts, service, "stop")
+    return control.control(ctx, inventory, hosts, service, "stop")
 
 
 @task(help={**COMMON, **SERVICE})
 @command
 def restart(ctx: Context, hosts: str = "", inventory: str = "", service: str = "") -> Any:
     """Restart services, and wait for their first token."""
-    from provisioning import operations
+    from provisioning import control
 
-    return operations.control(ctx, inventory, hosts, service, "restart")
+    return control.control(ctx, inventory, hosts, service, "restart")
 
 
 @task(
@@ -194,12 +194,12 @@ def restart(ctx: Context, hosts: str = "", inventory: str = "", service: str = "
 )
 @command
 def chat(
-    ctx: Context, question: str, hosts: str = "", inventory: str = "", service: str = "", max_tokens: int = 512
+    ctx: Context, question: str, hosts: str = "", inventory: str = "", service: str = "", max_tokens: str = "512"
 ) -> Any:
     """Ask a service, through the OpenAI client (and an SSH tunnel, for a remote host); the answer is streamed."""
     from provisioning import operations
 
-    return operations.chat(inventory, hosts, service, question, max_tokens)
+    return operations.chat(inventory, hosts, service, question, whole_number("--max-tokens", max_tokens))
 
 
 @task(help={**COMMON, "yes": "Do not ask.", "keep_models": "Leave the models' folders."})
@@ -217,7 +217,7 @@ def schema(ctx: Context, output: str = "") -> Any:
     """Print the JSON Schema of inventory.yaml, for completion in editors."""
     from provisioning import commands
 
-    return commands.schema(output)
+    return commands.schema(ctx, output)
 
 
 @task(
@@ -232,7 +232,7 @@ def test(ctx: Context, full: bool = False, select: str = "", path: str = "") -> 
     """Run the tests. As root they boot real Debian hosts; otherwise those are skipped, with the reason."""
     from provisioning import development
 
-    return development.test(full=full, select=select, path=path)
+    return development.test(ctx, full=full, select=select, path=path)
 
 
 @task
@@ -241,7 +241,7 @@ def lint(ctx: Context) -> Any:
     """Check style (ruff), types (mypy) and shell (shellcheck)."""
     from provisioning import development
 
-    return development.lint()
+    return development.lint(ctx)
 
 
 namespace = Collection(

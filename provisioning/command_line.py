@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 Body = TypeVar("Body", bound=Callable[..., Any])
@@ -17,24 +19,24 @@ COMMON = {
 
 
 def command(body: Body) -> Body:
-    """End the program with the exit code that `body` gives, and every error in a person's words."""
+    """End the program with the exit code that `body` gives, and every error in a person's words.
+
+    Options that default to "" are refused where they are given as "": see `_given`.
+    """
+    signature = inspect.signature(body)
+    texts = {name for name, parameter in signature.parameters.items() if parameter.default == ""}
 
     @functools.wraps(body)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         from provisioning.errors import ExitCode, ProvisioningError
 
         try:
-            code = body(*args, **kwargs)
+            code = body(*args, **_given(kwargs, texts))
         except ProvisioningError as error:
             _show(error)
             code = error.exit_code
-        except KeyboardInterrupt:
-            print(
-                "\nInterrupted. Every file is the old one or the new one; what runs as a job on a host (downloads, "
-                "installations) goes on there.\nRun the same command again: it goes on where this one stopped.",
-                file=sys.stderr,
-            )
-            sys.stderr.flush()
+        except KeyboardInterrupt as interrupted:
+            print(_where_things_stand(interrupted.args), file=sys.stderr, flush=True)
             # Threads may still wait for hosts; nothing of theirs needs an end.
             os._exit(ExitCode.INTERRUPTED)
         except BrokenPipeError:
@@ -42,7 +44,52 @@ def command(body: Body) -> Body:
         if code:
             sys.exit(int(code))
 
+    # Invoke reads the defaults here, and passes them on for what was not given.
+    parameters = [each.replace(default=None) if each.name in texts else each for each in signature.parameters.values()]
+    wrapped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return wrapped  # type: ignore[return-value]
+
+
+def _given(options: dict[str, Any], texts: Collection[str]) -> dict[str, Any]:
+    """Leave out options that were not given (None). One that is empty is a mistake: `--hosts "$UNSET"` meant some host.
+
+    Raises `ConfigurationError`, before anything else is done.
+    """
+    from provisioning.errors import ConfigurationError
+
+    for name in sorted(texts):
+        if options.get(name) == "":
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigurationError(
+                f"{option} is empty",
+                cause="A variable of your shell may not be set.",
+                remedy=f"Say a value, or leave {option} out.",
+            )
+    return {name: value for name, value in options.items() if name not in texts or value is not None}
+
+
+def _where_things_stand(hosts: Sequence[str]) -> str:
+    """What to say on Ctrl-C; `hosts` has a line for each, where something was being changed."""
+    lines = ["\nInterrupted. Where things stand:" if hosts else "\nInterrupted.", *(f"    {line}" for line in hosts)]
+    lines += [
+        "Every file is the old one or the new one; what runs as a job on a host (downloads, installations) goes on.",
+        "Run the same command again: it goes on where this one stopped.",
+    ]
+    return "\n".join(lines)
+
+
+def whole_number(option: str, text: str) -> int:
+    """Read the value of an option that counts something. Raises `ConfigurationError` for anything else.
+
+    Invoke would convert it by itself, and die of what it cannot convert.
+    """
+    from provisioning.errors import ConfigurationError
+
+    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
+        raise ConfigurationError(
+            f"{option}: should be an integer of at least 1, not {text!r}", remedy=f"For instance: {option} 200"
+        )
+    return int(text)
 
 
 def _show(error: Exception) -> None:

@@ -17,7 +17,7 @@ from provisioning.converge import Outcome
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 from provisioning.inventory import HostEntry
 from provisioning.report import Report
-from provisioning.resources.api_key import given_api_key
+from provisioning.resources.api_key import missing_keys
 from provisioning.resources.compiled_wheel import BUILDERS
 from provisioning.with_model import with_model
 
@@ -31,11 +31,18 @@ def load(path: str, hosts: str, overrides: Mapping[str, Any] | None = None) -> l
         if path
         else next((p for p in (Path("inventory.yaml"), PROJECT / "inventory.yaml") if p.exists()), None)
     )
-    entries = inventory.load(file or Path("inventory.yaml"), overrides).select(hosts or None)
-    for service in (service for entry in entries for service in entry.settings.resolved_services().values()):
-        if service.api_key not in ("none", "generate"):
-            given_api_key(service)
-    return entries
+    return inventory.load(file or Path("inventory.yaml"), overrides).select(hosts or None)
+
+
+def require_api_keys(entries: Sequence[HostEntry], service: str = "") -> None:
+    """Raise one `ConfigurationError` with every given key that cannot be had: of all services, or of one."""
+    lines = [
+        entry.describe(path, words)
+        for entry in entries
+        for name, path, words in missing_keys(entry.settings)
+        if service in ("", name)
+    ]
+    inventory.refuse(lines, "the inventory")
 
 
 def converge(ctx: Context, path: str, hosts: str, steps_of: str, *, verbose: bool = False, **options: str) -> ExitCode:
@@ -66,7 +73,9 @@ def plan(path: str, hosts: str, *, as_json: bool = False, detailed_exitcode: boo
 
 
 def _plan_all(path: str, hosts: str, *, as_json: bool, detailed_exitcode: bool, **options: str) -> ExitCode:
-    outcomes = fleet.outcomes(_entries(path, hosts, **options), partial(_plan, steps=steps.SERVE))
+    entries = _entries(path, hosts, **options)
+    require_api_keys(entries)
+    outcomes = fleet.outcomes(entries, partial(_plan, steps=steps.SERVE))
     show(outcomes, as_json=as_json)
     code = fleet.exit_code(outcomes)
     if detailed_exitcode:
@@ -83,6 +92,8 @@ def _converge(
     ctx: Context, entries: Sequence[HostEntry], steps_of: str, *, verbose: bool
 ) -> tuple[list[Outcome], ExitCode]:
     chosen = getattr(steps, steps_of)
+    if "service" in chosen:
+        require_api_keys(entries)
     if ctx.config.run.dry:
         outcomes = fleet.outcomes(entries, partial(_plan, steps=chosen))
         show(outcomes, as_json=False)
@@ -90,8 +101,7 @@ def _converge(
     BUILDERS.expect([entry.name for entry in entries])
     report = Report(verbosity=int(verbose))
     work = partial(_apply, steps=chosen, report=report, run_id=secrets.token_hex(4))
-    with report.running():
-        outcomes = fleet.outcomes(entries, work)
+    outcomes = fleet.outcomes(entries, work, report)
     report.summary(outcomes, planned=False)
     return outcomes, fleet.exit_code(outcomes)
 
@@ -141,13 +151,22 @@ def doctor(path: str, hosts: str) -> ExitCode:
     return checks.show(entries, results)
 
 
-def schema(output: str) -> ExitCode:
-    """Write the JSON Schema."""
+def schema(ctx: Context, output: str) -> ExitCode:
+    """Write the JSON Schema; with Invoke's --dry, no file."""
     from provisioning.schema import json_schema
 
     text = json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n"
-    if output:
-        Path(output).write_text(text)
-    else:
+    if output and ctx.config.run.dry:
+        print(f"would write {output} ({len(text.splitlines())} lines)")
+        return ExitCode.OK
+    if not output:
         print(text, end="")
+        return ExitCode.OK
+    try:
+        Path(output).write_text(text)
+    except OSError as error:
+        remedy = "Name a file in a folder that is there and yours to write to."
+        raise ConfigurationError(
+            f"--output: {output!r} cannot be written", cause=error.strerror or str(error), remedy=remedy
+        ) from error
     return ExitCode.OK

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from provisioning import facts, made, probe
-from provisioning.errors import NotConvergedError, ProvisioningError
+from provisioning.errors import IncompatibleError, NotConvergedError, ProvisioningError
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.lock import Lock, locked
+from provisioning.masking import masked
 from provisioning.report import Report
 from provisioning.resources import Difference, Resource
 from provisioning.retry import connecting
@@ -17,16 +19,20 @@ from provisioning.site import Site
 from provisioning.steps import STEPS
 
 BROKEN_CONNECTIONS = 5
-"""Attempts at one host when its connection breaks in the middle."""
+"""Attempts at one host when its connection breaks in the middle, and can be made again (see `retry`)."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One difference between a host and its settings."""
+    """One difference between a host and its settings; URLs in it lose their passwords."""
 
     step: str
     resource: str
     diff: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "resource", masked(self.resource))
+        object.__setattr__(self, "diff", masked(self.diff))
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,15 @@ def survey(host: Host, entry: HostEntry) -> Site:
     found = facts.gather(host, account=settings.account, conda_path=settings.miniconda.path)
     site = Site(entry.name, settings, found)
     if site.must_look_for_downloads:
-        site = replace(site, facts=facts.look_for_downloads(host, found, site.miniconda_urls))
+        # An installer that nobody knows is refused where it is wanted: who only looks is to see all the rest.
+        with suppress(IncompatibleError):
+            site = replace(site, facts=facts.look_for_downloads(host, found, site.miniconda_urls))
+    return site
+
+
+def survey_to_change(host: Host, entry: HostEntry) -> Site:
+    """As `survey`; raises `IncompatibleError`, before anything is installed, where Python and vLLM do not fit."""
+    site = survey(host, entry)
     site.require_compatible()
     return site
 
@@ -80,7 +94,7 @@ def differences(looked: Sequence[Looked]) -> list[Change]:
 
 def plan(host: Host, entry: HostEntry, steps: Sequence[str], outcome: Outcome) -> Outcome:
     """Say what differs; change nothing."""
-    outcome.site = survey(host, entry)
+    outcome.site = survey_to_change(host, entry)
     outcome.changes = differences(look(host, outcome.site, steps))
     outcome.status = "changed" if outcome.changes else "ok"
     return outcome
@@ -108,7 +122,7 @@ def _apply_locked(
         remaining = list(steps)
         # What one step changes may decide what the next wants, so facts and states are read again after each.
         while remaining:
-            outcome.site = survey(host, entry)
+            outcome.site = survey_to_change(host, entry)
             differing = [each for each in look(host, outcome.site, remaining) if each.difference]
             if not differing:
                 return

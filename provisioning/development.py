@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+from invoke.context import Context
 
 from provisioning.errors import CommandError, ExitCode
 
 PROJECT = Path(__file__).resolve().parent.parent
 
 
-def test(*, full: bool, select: str, path: str) -> ExitCode:
+def test(ctx: Context, *, full: bool, select: str, path: str) -> ExitCode:
     """Run pytest; the marked long tests only with `full`."""
-    _install("test")
     command = [sys.executable, "-m", "pytest", *([path] if path else [])]
     command += ["-m", "full or not full" if full else "not full"]
     command += ["-k", select] if select else []
-    return ExitCode.FAILED if subprocess.run(command, cwd=PROJECT, check=False).returncode else ExitCode.OK
+    return ExitCode.FAILED if _run(ctx, "test", [command]) else ExitCode.OK
 
 
-def lint() -> ExitCode:
+def lint(ctx: Context) -> ExitCode:
     """Run every check, also after one has failed."""
-    _install("lint")
     scripts = [PROJECT / "run", PROJECT / ".ci" / "run", *sorted((PROJECT / "scripts").glob("*.sh"))]
     tool = Path(sys.executable).parent
     checks: tuple[list[str | Path], ...] = (
@@ -31,17 +33,37 @@ def lint() -> ExitCode:
         [tool / "mypy"],
         [tool / "shellcheck", *scripts],
     )
-    failed = [Path(check[0]).name for check in checks if subprocess.run(check, cwd=PROJECT, check=False).returncode]
-    if failed:
+    if failed := _run(ctx, "lint", checks):
         raise CommandError(f"these found something: {', '.join(failed)}")
     return ExitCode.OK
 
 
+def _run(ctx: Context, extra: str, commands: Sequence[Sequence[str | Path]]) -> list[str]:
+    """Run commands that an extra brings, and name those that failed; with Invoke's --dry, only say what would run."""
+    if ctx.config.run.dry:
+        if not _is_installed(extra):
+            print(f"would install the packages of the extra {extra!r}")
+        for command in commands:
+            print(f"would run {shlex.join(map(str, command))}")
+        return []
+    _install(extra)
+    return [Path(each[0]).name for each in commands if subprocess.run(each, cwd=PROJECT, check=False).returncode]
+
+
+def _stamp(extra: str) -> tuple[Path, str]:
+    """The file that says for which pins an extra was installed, and what it should hold."""
+    wanted = (PROJECT / "pyproject.toml").read_text() + (PROJECT / "constraints.txt").read_text()
+    return Path(sys.prefix) / f".{extra}", wanted
+
+
+def _is_installed(extra: str) -> bool:
+    stamp, wanted = _stamp(extra)
+    return stamp.exists() and stamp.read_text() == wanted
+
+
 def _install(extra: str) -> None:
     """Install an optional group of dependencies once, and again when the pins change."""
-    stamp = Path(sys.prefix) / f".{extra}"
-    wanted = (PROJECT / "pyproject.toml").read_text() + (PROJECT / "constraints.txt").read_text()
-    if stamp.exists() and stamp.read_text() == wanted:
+    if _is_installed(extra):
         return
     pip = [sys.executable, "-m", "pip"]
     if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode:
@@ -53,4 +75,5 @@ def _install(extra: str) -> None:
             f"the packages of the extra {extra!r} could not be installed",
             remedy="Behind a slow or filtered network name a mirror: export PIP_INDEX_URL=…",
         )
+    stamp, wanted = _stamp(extra)
     stamp.write_text(wanted)

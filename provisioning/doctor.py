@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from rich.table import Table
+from rich.text import Text
 
-from provisioning import pip_conf, probe
+from provisioning import doctor_disks, probe
+from provisioning.becoming import NO_SUDO
 from provisioning.converge import survey
-from provisioning.errors import ExitCode, ProvisioningError
-from provisioning.facts import ANSWERS, is_reached, reason
-from provisioning.host import NO_SUDO, Host, quote
+from provisioning.doctor_mirrors import mirrors
+from provisioning.errors import ExitCode, IncompatibleError, ProvisioningError
+from provisioning.findings import ERROR, GIB, OK, WARNING, Finding
+from provisioning.fleet import common_code
+from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.report import Report, console
 from provisioning.site import Site
 from provisioning.steps.vllm import requirements
 
-GIB = 1 << 30
-DISK_FOR_VLLM = 6 * GIB
-"""vLLM and torch for CPUs take 3.4 GB, and as much again while they are unpacked."""
 MEMORY_FOR_VLLM = 4 * GIB
 CLOCK_SKEW = 300
 """Seconds by which a clock may be wrong before certificates and signatures are refused."""
 
-OK, WARNING, ERROR = "ok", "warning", "error"
 STYLES = {OK: "green", WARNING: "yellow", ERROR: "bold red"}
-
-
-# Where pip looks: as told, or as the host is configured.
-_PACKAGE_INDEX = """
-files="/etc/pip.conf $HOME/.pip/pip.conf $HOME/.config/pip/pip.conf"
-configured=$(cat $files 2>/dev/null | sed -n 's/^ *index-url *= *//p' | tail -n 1)
-url={told}; url=${{url:-${{PIP_INDEX_URL:-${{configured:-https://pypi.org/simple/}}}}}}
-printf '%s %s' "$url" "$(answers "$url")"
-"""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the table."""
-
-    level: str
-    topic: str
-    text: str
-    remedy: str = ""
 
 
 def examine(host: Host, entry: HostEntry) -> list[Finding]:
@@ -58,26 +37,24 @@ def examine(host: Host, entry: HostEntry) -> list[Finding]:
 def probes(site: Site) -> list[str]:
     """Give read-only shell for what the facts do not hold."""
     return [
-        f"df -P -B1 {quote(site.home)} 2>/dev/null || df -P -B1 /var/lib",
+        doctor_disks.probe(site),
         "date +%s",
         "dpkg --audit 2>&1 | head -n 5; command -v apt-get >/dev/null || echo no-apt",
-        ANSWERS + _PACKAGE_INDEX.format(told=quote(pip_conf.options(site.settings.pip).get("index-url", ""))),
-        *(f"{ANSWERS}answers {quote(url)}" for url in _urls(site)),
+        *(mirror.probe for mirror in mirrors(site)),
     ]
 
 
 def findings(site: Site, answers: Sequence[str]) -> list[Finding]:
     """Judge the facts, and what `probes` printed. Pure but for this machine's clock."""
-    disk, clock, packages, index, *reached = answers
+    disks, clock, packages, *reached = answers
     return [
         *_machine(site),
         *_python(site),
         *_rights(site),
-        _disk(disk),
+        *doctor_disks.findings(site, disks),
         _clock(clock),
         _packages(site, packages),
-        _mirror(index.partition(" ")[0], index.partition(" ")[2]),
-        *(_mirror(url, answer) for url, answer in zip(_urls(site), reached, strict=True)),
+        *(mirror.judge(answer) for mirror, answer in zip(mirrors(site), reached, strict=True)),
     ]
 
 
@@ -120,10 +97,19 @@ def _python(site: Site) -> Iterator[Finding]:
     )
     yield Finding(OK if fits else WARNING, "compilers", compilers, remedy)
     yield Finding(OK, "environment", f"{site.environment}, by {site.manager}: {site.manager_reason}")
+    if site.manager == "conda":
+        yield from _installer(site)
     try:
         yield Finding(OK, "vLLM", f"{', '.join(requirements(site))} with Python {site.python}")
     except ProvisioningError as error:
         yield Finding(ERROR, "vLLM", error.message, error.remedy)
+
+
+def _installer(site: Site) -> Iterator[Finding]:
+    try:
+        _ = site.installer
+    except IncompatibleError as error:
+        yield Finding(ERROR, "Miniconda", error.message, error.remedy)
 
 
 def _rights(site: Site) -> Iterator[Finding]:
@@ -134,19 +120,6 @@ def _rights(site: Site) -> Iterator[Finding]:
         why, remedy = NO_SUDO[site.facts.sudo]
         yield Finding(ERROR, "rights", f"{site.facts.user}: {why}", remedy)
     yield Finding(OK, "account", f"{site.account} serves, with home {site.home}")
-
-
-def _disk(output: str) -> Finding:
-    fields = output.strip().splitlines()[-1].split()
-    free, mount = int(fields[3]), fields[5]
-    if free >= DISK_FOR_VLLM:
-        return Finding(OK, "disk", f"{free / GIB:.0f} GiB free on {mount}")
-    return Finding(
-        ERROR,
-        "disk",
-        f"{free / GIB:.1f} GiB free on {mount}",
-        f"vLLM alone needs {DISK_FOR_VLLM / GIB:.0f} GiB: make room.",
-    )
 
 
 def _clock(output: str) -> Finding:
@@ -171,39 +144,23 @@ def _packages(site: Site, output: str) -> Finding:
     )
 
 
-def _urls(site: Site) -> list[str]:
-    """What this host would download from."""
-    urls = list(site.miniconda_urls) if site.manager == "conda" or not site.facts.manager else []
-    if site.settings.build.device == "cpu":
-        urls += site.settings.build.torch_indexes
-    return urls
-
-
-def _mirror(url: str, answer: str) -> Finding:
-    host = re.sub(r"^\w+://(?:[^/@]*@)?([^/]+).*", r"\1", url)
-    said = answer.strip()
-    if is_reached(said) or said.startswith(("3", "4")):
-        return Finding(OK, "mirror", f"{host} answers")
-    remedy = "Others are tried in turn; name one that answers in the inventory."
-    return Finding(WARNING, "mirror", f"{host}: {reason(said)}", remedy)
-
-
 def show(entries: Sequence[HostEntry], results: Sequence[list[Finding] | ProvisioningError]) -> ExitCode:
     """Print a table for each host. An error in it is an error of the command."""
     screen = console()
-    code = ExitCode.OK
+    failures = []
     for entry, result in zip(entries, results, strict=True):
         if isinstance(result, ProvisioningError):
             Report().error(result, entry.name)
-            code = result.exit_code
+            failures.append(result.exit_code)
             continue
-        screen.print(f"[bold]{entry.name}[/]")
+        screen.print(entry.name, style="bold")
         table = Table(box=None, pad_edge=True, show_header=False)
         for finding in result:
-            table.add_row(f"[{STYLES[finding.level]}]{finding.level}[/]", finding.topic, finding.text)
+            level = Text(finding.level, STYLES[finding.level])
+            table.add_row(level, finding.topic, Text(finding.text))
             if finding.remedy:
-                table.add_row("", "", f"→ {finding.remedy}", style="cyan")
-            if finding.level == ERROR:
-                code = code or ExitCode.FAILED
+                table.add_row("", "", Text(f"→ {finding.remedy}"), style="cyan")
         screen.print(table)
-    return code
+        if any(finding.level == ERROR for finding in result):
+            failures.append(ExitCode.FAILED)
+    return common_code(failures)

@@ -7,12 +7,14 @@ else, newlines included, stands for itself. So every value is written that way, 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SPECIAL = re.compile(r'["\\$`]')
+# An assignment, whoever wrote it, or any other line.
+_ENTRY = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)=("(?:[^"\\]|\\.)*"|[^\n]*)|[^\n]+', re.DOTALL)
 # Assigning these ends the shell, does nothing, or changes how it reads the rest of the file.
-_SHELLS_OWN = frozenset(
+SHELLS_OWN = frozenset(
     ["_", "PPID", "UID", "EUID", "GROUPS", "IFS", "LINENO", "OPTIND", "RANDOM", "SECONDS", "SHELLOPTS", "BASHOPTS"]
 )
 
@@ -22,10 +24,25 @@ def render(values: Mapping[str, str]) -> str:
     return "".join(f"{_checked(name)}={_quoted(name, value)}\n" for name, value in values.items())
 
 
+def concealed(before: str, after: str, shown: Collection[str]) -> tuple[str, str]:
+    """Two contents as people may see them: whole values of the `shown` names, of others only which have changed."""
+    old = {entry[1]: entry[2] for entry in _ENTRY.finditer(before)}
+
+    def hide(entry: re.Match[str]) -> str:
+        return entry[0] if entry[1] in shown else f"{entry[1]}=***" if entry[1] else "***"
+
+    def hide_new(entry: re.Match[str]) -> str:
+        hidden = hide(entry)
+        another = hidden != entry[0] and old.get(entry[1], entry[2]) != entry[2]
+        return f"{hidden} (another value)" if another else hidden
+
+    return _ENTRY.sub(hide, before), _ENTRY.sub(hide_new, after)
+
+
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no name for an environment variable: letters, digits and _, no digit first")
-    if name in _SHELLS_OWN:
+    if name in SHELLS_OWN:
         raise ValueError(f"{name} belongs to the shell and cannot be set in an environment file")
     return name
 

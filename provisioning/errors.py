@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 
+from provisioning.masking import masked
+
 
 class ExitCode(enum.IntEnum):
     """Exit codes of every task; the README lists them."""
@@ -21,15 +23,18 @@ class ExitCode(enum.IntEnum):
 
 
 class ProvisioningError(Exception):
-    """What failed, why (`cause`), and what to do next (`remedy`). Shown to people, never as a traceback."""
+    """What failed, why (`cause`), and what to do next (`remedy`). Shown to people, never as a traceback.
+
+    Passwords in URLs are masked, whoever's words these are.
+    """
 
     exit_code = ExitCode.FAILED
 
     def __init__(self, message: str, *, cause: str = "", remedy: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.cause = cause.strip()
-        self.remedy = remedy.strip()
+        super().__init__(masked(message))
+        self.message = masked(message)
+        self.cause = masked(cause.strip())
+        self.remedy = masked(remedy.strip())
 
     def __str__(self) -> str:
         return "\n".join(part for part in (self.message, self.cause, self.remedy) if part)

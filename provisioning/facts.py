@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from provisioning import probe
-from provisioning.errors import CommandError
+from provisioning import becoming, probe
 from provisioning.host import Host, quote
+from provisioning.masking import server_of
 
 SYSTEM_ACCOUNT = "vllm"
 """The account that serves on hosts where we connect as root: root never serves."""
@@ -122,50 +122,22 @@ def gather(host: Host, *, account: str, conda_path: str) -> Facts:
     )
     probes["sudo"] = 'printf %s "$sudo_answer"'
     password = host.known_sudo_password()
-    answers = probe.ask(host, list(probes.values()), as_root=False, prefix=_sudo_check(password))
+    answers = probe.ask(host, list(probes.values()), as_root=False, prefix=becoming.check(password))
     text = {name: each.require(host.name, name) for name, each in zip(probes, answers, strict=True)}
-    facts = _parse(text)
-    host.is_root = facts.uid == 0
-    host.sudo = "none" if host.is_root else "forbidden" if not host.may_become else _sudo(host, text["sudo"], password)
-    return replace(facts, sudo=host.sudo)
-
-
-def _sudo_check(password: str | None) -> str:
-    """Shell that sets `sudo_answer`: `free`, `password`, `missing`, or sudo's words.
-
-    A known password is offered once, with nothing behind it: sudo takes every further line for another attempt.
-    """
-    offer = "sudo -k -n true" if password is None else f"printf '%s\\n' {quote(password)} | sudo -k -S -p '' true"
-    return (
-        'if [ "$(id -u)" = 0 ]; then sudo_answer=root; elif ! command -v sudo >/dev/null 2>&1; then '
-        "sudo_answer=missing; elif sudo -k -n true 2>/dev/null; then sudo_answer=free; "
-        f"elif sudo_answer=$({offer} 2>&1); then sudo_answer=password; fi\nexport sudo_answer\n"
-    )
-
-
-def _sudo(host: Host, answer: str, password: str | None) -> str:
-    if answer in ("free", "password", "missing"):
-        return answer
-    if password is not None:
-        raise CommandError(
-            f"{host.name}: sudo refuses the password",
-            cause=answer,
-            remedy="Check PROVISION_SUDO_PASSWORD, or the file that become_password_file names.",
-        )
-    if (asked := host.sudo_password) is None:
-        return "refused"
-    check = host.run(_sudo_check(asked) + 'printf %s "$sudo_answer"', as_root=False)
-    return _sudo(host, check.stdout, asked)
+    becoming.settle(host, text["sudo"], password)
+    return replace(_parse(text), sudo=host.sudo)
 
 
 # Prints the HTTP status, `connects` where only that can be tried, or why not. A bare host has no curl, but it has bash.
 ANSWERS = r"""
 answers() {
     if command -v curl >/dev/null; then
-        printf '%s\n' "$(curl -sSLI -o /dev/null --connect-timeout 5 -m 15 -w '%{http_code}' "$1" 2>&1 | tr '\n' ' ')"
+        # The address is no argument: it may hold a password.
+        printf '%s\n' "$(printf 'url = "%s"\n' "$(printf %s "$1" | sed 's/[\\"]/\\&/g')" |
+            curl -K - -sSLI -o /dev/null --connect-timeout 5 -m 15 -w '%{http_code}' 2>&1 | tr '\n' ' ')"
         return
     fi
-    rest=${1#*://}; name=${rest%%/*}; port=443
+    rest=${1#*://}; name=${rest%%/*}; name=${name##*@}; port=443
     case $1 in http:*) port=80 ;; esac
     case $name in *:*) port=${name##*:}; name=${name%:*} ;; esac
     why=$(timeout 8 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$name" "$port" 2>&1) && echo connects ||
@@ -182,7 +154,7 @@ def look_for_downloads(host: Host, facts: Facts, urls: Sequence[str]) -> Facts:
     for url, answer in zip(urls, map(str.strip, answers), strict=True):
         if is_reached(answer):
             return replace(facts, conda_unreachable="", downloads_checked=True)
-        reasons.append(f"{url.split('/')[2]}: {reason(answer)}")
+        reasons.append(f"{server_of(url)}: {reason(answer)}")
     return replace(facts, conda_unreachable="; ".join(reasons), downloads_checked=True)
 
 

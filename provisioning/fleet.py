@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from typing import TypeVar
 
 from provisioning.converge import Outcome
-from provisioning.errors import ExitCode, ProvisioningError, UnreachableError
+from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError, UnreachableError
 from provisioning.host import Host, network_environment
 from provisioning.inventory import HostEntry
 from provisioning.prompts import ask_secret, read_secret_file
+from provisioning.report import Report
 from provisioning.transport.base import Transport
 from provisioning.transport.local import LocalTransport
 
@@ -38,7 +40,10 @@ def open_host(entry: HostEntry) -> Host:
 
 def _known_sudo_password(entry: HostEntry) -> str | None:
     if entry.settings.become_password_file:
-        return read_secret_file(entry.settings.become_password_file, f"{entry.name}/become_password_file")
+        try:
+            return read_secret_file(entry.settings.become_password_file)
+        except ValueError as error:
+            raise ConfigurationError(f"{entry.name}: become_password_file: {error}") from error
     if entry.ssh.become_password:
         return entry.ssh.become_password.get_secret_value()
     return os.environ.get("PROVISION_SUDO_PASSWORD")
@@ -47,9 +52,10 @@ def _known_sudo_password(entry: HostEntry) -> str | None:
 def _transport(entry: HostEntry) -> Transport:
     if entry.ssh.connection == "local":
         return LocalTransport()
-    from provisioning.retry import connecting
-    from provisioning.transport.connect import SshTarget, open_connection
+    from provisioning.retry import connecting, connecting_again
+    from provisioning.transport.connect import open_connection
     from provisioning.transport.ssh import SshTransport
+    from provisioning.transport.target import SshTarget
 
     target = SshTarget(
         name=entry.name,
@@ -60,9 +66,12 @@ def _transport(entry: HostEntry) -> Transport:
         password=entry.ssh.password.get_secret_value() if entry.ssh.password else None,
         accept_new_host_keys=entry.settings.host_keys == "accept-new",
         timeout=entry.settings.connect_timeout,
+        proxy=entry.ssh.proxy,
     )
-    policy = connecting(entry.settings.connect_attempts)
-    return SshTransport(entry.name, lambda: policy(open_connection, target))
+    first, again = connecting(entry.settings.connect_attempts), connecting_again()
+    return SshTransport(
+        entry.name, lambda: first(open_connection, target), reconnect=lambda: again(open_connection, target)
+    )
 
 
 def on_each(entries: Sequence[HostEntry], work: Callable[[Host, HostEntry], T]) -> list[T | ProvisioningError]:
@@ -92,10 +101,23 @@ def on_each(entries: Sequence[HostEntry], work: Callable[[Host, HostEntry], T]) 
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def outcomes(entries: Sequence[HostEntry], work: Callable[[Host, HostEntry, Outcome], Outcome]) -> list[Outcome]:
-    """Like `on_each`, for work that fills in an outcome: an error keeps the changes that were made before it."""
+def outcomes(
+    entries: Sequence[HostEntry],
+    work: Callable[[Host, HostEntry, Outcome], Outcome],
+    report: Report | None = None,
+) -> list[Outcome]:
+    """Like `on_each`, for work that fills in an outcome: an error keeps the changes that were made before it.
+
+    `report` shows what every host is doing now, and on Ctrl-C where things stand.
+    """
     started = {entry.name: Outcome(entry.name) for entry in entries}
-    results = on_each(entries, lambda host, entry: work(host, entry, started[entry.name]))
+
+    def watched(host: Host, entry: HostEntry) -> Outcome:
+        with report.working(entry.name) if report else nullcontext():
+            return work(host, entry, started[entry.name])
+
+    with report.running(list(started)) if report else nullcontext():
+        results = on_each(entries, watched)
     finished = []
     for entry, result in zip(entries, results, strict=True):
         outcome = started[entry.name]
@@ -107,8 +129,13 @@ def outcomes(entries: Sequence[HostEntry], work: Callable[[Host, HostEntry, Outc
 
 
 def exit_code(finished: Sequence[Outcome]) -> ExitCode:
-    """The exit code of a run: that of the failure if all failures are of one kind, else 1."""
-    codes = {outcome.error.exit_code for outcome in finished if outcome.error}
+    """The exit code of a run."""
+    return common_code(outcome.error.exit_code for outcome in finished if outcome.error)
+
+
+def common_code(failures: Iterable[ExitCode]) -> ExitCode:
+    """The exit code of several failures: theirs if all are of one kind, else 1; 0 where there is none."""
+    codes = set(failures)
     if not codes:
         return ExitCode.OK
     return codes.pop() if len(codes) == 1 else ExitCode.FAILED

@@ -1,4 +1,4 @@
-"""A host: run shell on it as root or as the connecting user. Quoting and sudo live here and nowhere else.
+"""A host: run shell on it as root or as the connecting user. Quoting lives here and nowhere else.
 
 A script never appears on a command line: it goes through standard input, so that it is as long as it likes, shows in
 no process list, and arrives byte for byte.
@@ -14,24 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from provisioning import becoming
 from provisioning.errors import CommandError
 from provisioning.transport.base import Completed, OnOutput, Transport
 
 quote = shlex.quote
-
-NO_SUDO = {
-    "missing": ("sudo is not installed", "Install it, or connect as root (ansible_user: root)."),
-    "refused": (
-        "sudo wants a password, and none is known",
-        "Put it into PROVISION_SUDO_PASSWORD, or name a file in become_password_file; "
-        "or connect as root (ansible_user: root).",
-    ),
-    "forbidden": (
-        "ansible_become is false",
-        "Leave it out of the inventory, or connect as root (ansible_user: root).",
-    ),
-}
-"""Why sudo cannot be used, and what to do."""
 
 # `eval` rather than `sh -s`: the whole script has been read when its first command runs, so no command can eat its
 # tail. Its last line says that it is whole: what a cut connection left of a script is not run.
@@ -71,9 +58,8 @@ class Host:
         self.name = name
         self.transport = transport
         self.round_trips = 0
-        self.is_root = False
-        self.sudo = "none"
-        """How to become root: `none` (root already), `free`, `password`, or a key of NO_SUDO. Facts set it."""
+        self.sudo = ""
+        """How root is become: `none` (root already), `free`, `password`, or a key of NO_SUDO; "" is not known yet."""
         self._known_sudo_password = known_sudo_password
         self._ask_sudo_password = ask_sudo_password
         self._environment = environment
@@ -104,9 +90,6 @@ class Host:
         `ConnectionLostError` when the connection breaks.
         """
         command, preamble = self._command(as_root)
-        if as_root and not self.is_root and self.sudo in NO_SUDO:
-            cause, remedy = NO_SUDO[self.sudo]
-            raise CommandError(f"{self.name}: this needs root, and sudo cannot be used", cause=cause, remedy=remedy)
         self.round_trips += 1
         completed = self.transport.execute(
             command,
@@ -120,11 +103,16 @@ class Host:
         return result
 
     def _command(self, as_root: bool) -> tuple[str, bytes]:
-        """Give the command line, and what its standard input begins with.
+        """Give the command line, and what its standard input begins with; for root, look first how root is become.
 
         sudo reads a password line only if it needs one, so what it may leave is skipped up to a random line.
         """
-        if self.is_root or not as_root or self.sudo == "none":
+        if as_root and not self.sudo:
+            becoming.find_out(self)
+        if as_root and self.sudo in becoming.NO_SUDO:
+            cause, remedy = becoming.NO_SUDO[self.sudo]
+            raise CommandError(f"{self.name}: this needs root, and sudo cannot be used", cause=cause, remedy=remedy)
+        if not as_root or self.sudo == "none":
             return f"exec /bin/sh -c {quote(_RUN)}", b""
         if self.sudo == "free":
             return f"exec sudo -n -- /bin/sh -c {quote(_RUN)}", b""
@@ -180,11 +168,20 @@ def network_environment() -> str:
     return "".join(f"export {name}={quote(value)}\n" for name, value in pairs)
 
 
-def as_account(account: str, home: str, command: str) -> str:
+# Prints shell that sets the same variables: their values may hold passwords of proxies and indexes.
+_EXPORTS = (
+    f"for name in {' '.join(NETWORK_VARIABLES)}; do "
+    r"""eval "value=\${$name-}"; [ -z "$value" ] || """
+    r"""printf "export %s='%s'\n" "$name" "$(printf %s "$value" | sed "s/'/'\\\\''/g")"; done"""
+)
+
+
+def as_account(account: str, home: str, command: str, *, before: str = "") -> str:
     """Shell that runs `command` as the account that serves, from a root shell, with that account's own HOME.
 
-    Only a few variables pass: root's HOME, XDG folders and conda settings are not the account's.
+    Only a few variables pass: root's HOME, XDG folders and conda settings are not the account's. `before` is root shell
+    that prints what the account's shell is to run first. All of it goes through a pipe, for a command line shows.
     """
     variables = f'HOME={quote(home)} USER={quote(account)} LOGNAME={quote(account)} PATH="$PATH" LANG=C.UTF-8'
-    passed = " ".join(f'${{{name}:+{name}="${name}"}}' for name in NETWORK_VARIABLES)
-    return f"runuser -u {quote(account)} -- env -i {variables} {passed} /bin/sh -c {quote(command)}"
+    script = f"{_EXPORTS}; {before + '; ' if before else ''}printf '%s\\n' {quote(command)} {quote(_END)}"
+    return f"{{ {script}; }} | runuser -u {quote(account)} -- env -i {variables} /bin/sh -c {quote(_RUN)}"

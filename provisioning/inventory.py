@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from provisioning.host_patterns import matching, split
 from provisioning.inventory_file import label_of, read_inventory
 from provisioning.inventory_tree import Tree
 from provisioning.settings import HostSettings
-from provisioning.spelling import misspelt
+from provisioning.spelling import is_foreign, misspelt, renaming
 from provisioning.ssh_settings import SshSettings, SshVariables
 from provisioning.validation import check, conflicts
 from provisioning.variable_files import VariableFilesBeside
@@ -36,6 +36,8 @@ class HostEntry:
     ssh: SshSettings
     variables: dict[str, Any] = field(repr=False)
     problems: tuple[str, ...] = ()
+    describe: Callable[[KeyPath, str], str] = field(default=Document("settings").describe, repr=False, compare=False)
+    """Gives a problem of the setting at a path as one line, with where that is written."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Inventory:
             chosen = [hosts[name] for name in matching(pattern, hosts, self.groups)]
         else:
             chosen = list(hosts.values())
-        _refuse([line for entry in chosen for line in entry.problems], "the inventory")
+        refuse([line for entry in chosen for line in entry.problems], "the inventory")
         return chosen
 
 
@@ -76,7 +78,8 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Inventory:
     files = VariableFilesBeside(path.parent, label.removesuffix(path.name))
     tree = Tree(document, files)
     problems = [*document.problems, *tree.problems, *files.problems]
-    problems += [line for name, variable in tree.every_variable() for line in _problems_of(name, variable)]
+    wrong = [(name, each.value, lines) for name, each in tree.every_variable() if (lines := _problems_of(name, each))]
+    problems += [line for _, _, lines in wrong for line in lines]
     reader = _Reader(tree, Document("command line", dict(overrides or {})))
     entries = {name: reader.entry(name, tree.variables(name)) for name in tree.hosts}
     implicit = reader.entry("localhost", {**tree.variables(None), "ansible_connection": _LOCAL})
@@ -85,7 +88,8 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Inventory:
     problems += reader.problems()
     if problems:
         problems += [line for entry in entries.values() for line in entry.problems]
-    _refuse(problems, label)
+    others = [name for name, value, _ in wrong if name in HostSettings.model_fields and is_foreign(name, value)]
+    refuse(problems, label, f"{REMEDY}\n{renaming(others)}")
     return Inventory(entries, {name: tree.members(name) for name in tree.groups}, implicit)
 
 
@@ -113,7 +117,14 @@ class _Reader:
         if self.overrides.data:
             settings, more, others = self._settings(_merge(ours, self.overrides.data), variables)
             later = [line for line in (*more, *others) if line not in (*found, *clashes)]
-        return HostEntry(name, settings, reached, values, (*ssh.problems, *later))
+        return HostEntry(
+            name,
+            settings,
+            reached,
+            values,
+            (*ssh.problems, *later),
+            lambda path, words: Document.describe(*self._place(variables, path), words),
+        )
 
     def problems(self) -> list[str]:
         """One line for each problem; a contradiction names its hosts, unless it is every host's."""
@@ -173,11 +184,11 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _refuse(problems: list[str], label: str) -> None:
+def refuse(problems: list[str], label: str, remedy: str = REMEDY) -> None:
     """Raise one error with all the problems, in the order of the file."""
     if lines := sorted(set(problems), key=_place_in_file):
         count = "an error" if len(lines) == 1 else f"{len(lines)} errors"
-        raise ConfigurationError(f"{label} has {count}", cause="\n".join(lines), remedy=REMEDY)
+        raise ConfigurationError(f"{label} has {count}", cause="\n".join(lines), remedy=remedy)
 
 
 def _place_in_file(line: str) -> tuple[str, int, str]:

@@ -12,8 +12,12 @@ from provisioning.yaml_source import read
 
 def read_inventory(path: Path, label: str) -> Document:
     """Read an inventory as YAML. Raises ConfigurationError where there is none, or something else."""
-    if not path.exists():
-        raise ConfigurationError(f"there is no inventory {label}", remedy="Name one with --inventory FILE.")
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"there is no inventory {label}", remedy="Name one with --inventory FILE.") from error
+    except OSError as error:
+        raise ConfigurationError(f"{label} cannot be read", cause=error.strerror or str(error)) from error
     if path.is_dir():
         raise ConfigurationError(f"{label} is a folder", remedy="Name one YAML file with --inventory FILE.")
     try:

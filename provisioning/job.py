@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from provisioning.errors import CommandError
 from provisioning.facts import STATE
 from provisioning.host import Host, quote
-from provisioning.retry import connecting
+from provisioning.retry import following
 
 JOBS = f"{STATE}/jobs"
 SILENCE = 45
 """Seconds without a sign of life after which the connection is taken for dead (the follower beats every 5 s)."""
 
-RECONNECTS = 10
+RECONNECTS = 4
+"""Losses of the connection in a row, without a sign of life between them, after which a job is left alone."""
 
 # The folder's lock is held by the job and its children as long as any lives: no stale pid can fool anyone.
 _START = """
@@ -103,19 +104,15 @@ def run(host: Host, job: Job, on_line: Callable[[str], None]) -> str:
         on_other=_STOP_OTHER if job.interruptible else _WAIT_OTHER,
         script=base64.b64encode(job.script.encode(errors="surrogateescape")).decode(),
     )
-    policy = connecting(RECONNECTS, on_retry=lambda _: on_line("connection lost; the job goes on, connecting again"))
+    follower = _Follower(on_line)
+    policy = following(
+        RECONNECTS,
+        lambda: follower.signs,
+        on_retry=lambda _: on_line("connection lost; the job goes on, connecting again"),
+    )
     if policy(host.run, start, timeout=None).stdout.strip() == "joined":
         on_line("this job runs already: following it")
-    follower = _Follower(on_line)
-    # Progress made since the last loss means another set of attempts: a slow, breaking link that moves never gives up.
-    while True:
-        before = follower.seen
-        try:
-            policy(follower.follow, host, job)
-            break
-        except Exception:
-            if follower.seen == before:
-                raise
+    policy(follower.follow, host, job)
     if follower.status != "0":
         how = f"exit {follower.status}" if follower.status != "lost" else "it was killed, or the host went down"
         raise CommandError(
@@ -131,6 +128,8 @@ class _Follower:
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
         self.seen = 0
+        self.signs = 0
+        """How often anything came: log, or a beat."""
         self.status = ""
         self._log = bytearray()
         self._pending = b""
@@ -146,6 +145,7 @@ class _Follower:
         received = bytearray()
 
         def on_output(chunk: bytes) -> None:
+            self.signs += 1
             received.extend(chunk.replace(b"\0", b""))
             cut = _complete(received, marker)
             self._take(received[:cut])

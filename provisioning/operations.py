@@ -1,4 +1,4 @@
-"""The tasks that work with services that are there: status, logs, start, stop, restart, chat."""
+"""The tasks that ask services that are there: status, logs, chat."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from invoke.context import Context
 from rich.table import Table
+from rich.text import Text
 
 from provisioning import converge, fleet, steps
 from provisioning.clients import chat as client
-from provisioning.commands import as_object, load
+from provisioning.commands import as_object, load, require_api_keys
 from provisioning.converge import Outcome
-from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
+from provisioning.errors import ConfigurationError, ExitCode
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.probe import ask
 from provisioning.report import Report, console
-from provisioning.resources.service import Service, SupervisorService, probed_state
+from provisioning.resources.service import ABSENT, Service, probed_state
+from provisioning.server_environment import url
 from provisioning.site import Site
 from provisioning.spelling import did_you_mean
-from provisioning.steps.service import url
+from provisioning.steps.service import supervised
 
 FIRST_QUESTION = "天空为什么是蓝色的？"
 
 
 def services_of(site: Site, name: str = "") -> list[Service]:
     """Give the services of a host, or the one with this name. Raises `ConfigurationError` if there is no such one."""
-    found = [resource for resource in steps.STEPS["service"](site) if isinstance(resource, Service)]
+    found = [supervised(site, service) for service in site.settings.resolved_services().values()]
     if name and name not in (service.service for service in found):
         raise ConfigurationError(
             f"{site.name}: there is no service {name!r} (--service)",
@@ -43,6 +44,7 @@ def services_of(site: Site, name: str = "") -> list[Service]:
 def status(path: str, hosts: str, *, as_json: bool) -> ExitCode:
     """Show services, and what differs. Fails where a host cannot be looked at or a service does not serve."""
     entries = load(path, hosts)
+    require_api_keys(entries)
     found: dict[str, list[dict[str, Any]]] = {}
     outcomes = fleet.outcomes(entries, partial(_status, found=found))
     if as_json:
@@ -55,14 +57,16 @@ def status(path: str, hosts: str, *, as_json: bool) -> ExitCode:
 
 
 def _status(host: Host, entry: HostEntry, outcome: Outcome, *, found: dict[str, list[dict[str, Any]]]) -> Outcome:
-    converge.plan(host, entry, steps.SERVE, outcome)
-    assert outcome.site is not None
+    outcome.site = converge.survey(host, entry)
     services = services_of(outcome.site)
     details = "cat /run/vllm/{0}/state.json 2>/dev/null; echo; stat -c %Y /run/vllm/{0}/state.json 2>/dev/null; :"
     answers = ask(host, [part for s in services for part in (s.probe(), details.format(s.service))]) if services else []
     found[host.name] = [
         _state_of(service, answers[2 * n].output, answers[2 * n + 1].output) for n, service in enumerate(services)
     ]
+    # Last: services run on where what the inventory wants cannot work.
+    outcome.changes = converge.differences(converge.look(host, outcome.site, steps.SERVE))
+    outcome.status = "changed" if outcome.changes else "ok"
     return outcome
 
 
@@ -75,7 +79,7 @@ def _state_of(service: Service, probed: str, details: str) -> dict[str, Any]:
     running = rows.get("active") == "active" or rows.get("active") == "activating"
     return {
         "name": service.service,
-        "active": rows.get("active", "absent"),
+        "active": rows.get("active", ABSENT),
         "phase": state.get("phase", "not started") if running else "stopped",
         "since": state.get("since") if running else None,
         "restarts": state.get("restarts", 0),
@@ -109,49 +113,10 @@ def _show_status(outcomes: Sequence[Outcome], found: dict[str, list[dict[str, An
             report.error(outcome.error, outcome.host)
 
 
-def _phase(row: dict[str, Any]) -> str:
+def _phase(row: dict[str, Any]) -> Text:
     phase = str(row.get("phase", "-"))
     colour = {"ready": "green", "busy": "green", "stopped": "red", "hung": "red"}.get(phase, "yellow")
-    return f"[{colour}]{phase}[/]"
-
-
-def control(ctx: Context, path: str, hosts: str, service: str, verb: str) -> ExitCode:
-    """Start, stop or restart services."""
-    entries = load(path, hosts)
-    if ctx.config.run.dry:
-        for entry in entries:
-            names = [service] if service else list(entry.settings.services)
-            print(f"{entry.name}: would {verb} {', '.join(names) or 'nothing: it has no service'}")
-        return ExitCode.OK
-    report = Report()
-    with report.running():
-        outcomes = fleet.outcomes(entries, partial(_control, service=service, verb=verb, report=report))
-    for outcome in outcomes:
-        if outcome.error:
-            report.error(outcome.error, outcome.host)
-    return fleet.exit_code(outcomes)
-
-
-def _control(host: Host, entry: HostEntry, outcome: Outcome, *, service: str, verb: str, report: Report) -> Outcome:
-    site = converge.survey(host, entry)
-    for each in services_of(site, service):
-        state = probed_state(ask(host, [each.probe()])[0].output)
-        if state.get("active", "absent") == "absent" or (isinstance(each, SupervisorService) and not state):
-            raise ProvisioningError(
-                f"{host.name}: the service {each.service} is not there yet", remedy="Bring it with `invoke serve`."
-            )
-        if verb != "stop":
-            host.run(each.register())
-        if verb == "stop":
-            host.run(each.stop(), check=False)
-            report.line(host.name, f"{each.service}: stopped")
-        elif verb == "start" and each.serves(state):
-            report.line(host.name, f"{each.service}: serves already")
-        else:
-            with report.change(host.name, verb, f"service {each.service}", "wait for its first token"):
-                each.restart(host, lambda line: report.tell(host.name, line))
-            report.line(host.name, f"{each.service}: serving at {each.url}", "green")
-    return outcome
+    return Text(phase, style=colour)
 
 
 def logs(path: str, hosts: str, service: str, *, follow: bool, lines: int) -> ExitCode:
@@ -171,7 +136,7 @@ def logs(path: str, hosts: str, service: str, *, follow: bool, lines: int) -> Ex
             with one_at_a_time:
                 for line in complete:
                     text = line.decode(errors="replace")
-                    screen.print(f"{host.name} | {text}" if several else text, markup=False)
+                    screen.print(f"{host.name} | {text}" if several else text)
 
         # Several followed at once run side by side; a closed connection ends them, for nobody reads them then.
         script = "".join(f"{each.recent(lines, follow)} {'&' if follow else ''}\n" for each in names)
@@ -200,6 +165,7 @@ def chat(path: str, hosts: str, service: str, question: str, max_tokens: int) ->
             cause=did_you_mean(service, known) if known else "The inventory defines none.",
         )
     entry = able[0]
+    require_api_keys([entry], service or next(iter(entry.settings.services)))
     if len(able) > 1:
         print(f"asking {entry.name} (choose with --hosts)", file=sys.stderr)
     for text in ask_service(entry, service, question, max_tokens):
@@ -228,9 +194,9 @@ def introduce(entries: Sequence[HostEntry], outcomes: Sequence[Outcome]) -> None
         services = entry.settings.resolved_services()
         for name, service in services.items():
             where = f"{url(service)}/v1"
-            screen.print(f"{entry.name}: {name} serves {service.model} at {where}", style="green", markup=False)
+            screen.print(f"{entry.name}: {name} serves {service.model} at {where}", style="green")
             if outcome.status == "changed":
-                screen.print(f"  ? {FIRST_QUESTION}\n  ", end="", markup=False)
+                screen.print(f"  ? {FIRST_QUESTION}\n  ", end="")
                 for text in ask_service(entry, name, FIRST_QUESTION, 200):
-                    screen.print(text, end="", markup=False)
+                    screen.print(text, end="")
                 screen.print()

@@ -1,7 +1,8 @@
 """Many read-only probes as one script, and its output taken apart again.
 
-Each probe runs in a shell of its own under `timeout`, its input closed, its output framed by a random tag: a probe
-that hangs, fails or prints rubbish spoils no other.
+Each probe runs in a shell of its own under `timeout`, its input at its end, its output framed by a random tag: a probe
+that hangs, fails or prints rubbish spoils no other. It reaches its shell through a pipe: it may hold the password of a
+mirror, and a command line shows.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def script(probes: Sequence[str], tag: str) -> str:
     for number, probe in enumerate(probes):
         lines.append(
             f"printf '\\n{tag} {number} begin\\n'; "
-            f"timeout -k 2 {TIMEOUT} /bin/sh -c {shlex.quote(probe)} </dev/null 2>&1; "
+            f"printf '%s\\n' {shlex.quote(probe)} | timeout -k 2 {TIMEOUT} /bin/sh -c 'eval \"$(cat)\"' 2>&1; "
             f"printf '\\n{tag} {number} end %s\\n' \"$?\""
         )
     return "\n".join(lines)

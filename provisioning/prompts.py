@@ -8,7 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
-from provisioning.errors import ConfigurationError, DeclinedError
+from provisioning.errors import DeclinedError
 
 _one_question_at_a_time = threading.Lock()
 _answers: dict[str, str] = {}
@@ -26,14 +26,18 @@ def ask_secret(what: str, *, variable: str) -> str | None:
         return _answers[variable]
 
 
-def read_secret_file(path: str, key: str) -> str:
-    """Read a secret's first line from a file. Raises `ConfigurationError` naming the inventory's `key`."""
-    file = Path(path).expanduser()
+def read_secret_file(path: str) -> str:
+    """Read a secret's first line from a file. Raises ValueError that says why it cannot be had."""
     try:
-        text = file.read_text()
+        content = Path(path).expanduser().read_bytes()
     except OSError as error:
-        raise ConfigurationError(f"{key}: {file} cannot be read", cause=error.strerror or str(error)) from error
-    return text.split("\n", 1)[0]
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
+    except RuntimeError as error:  # whose home `~NAME` is
+        raise ValueError(f"{path} cannot be read: there is no account {path[1:].partition('/')[0]!r} here") from error
+    try:
+        return content.split(b"\n", 1)[0].decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} holds something else than a line of UTF-8 text") from error
 
 
 def confirm(question: str, *, yes: bool) -> None:

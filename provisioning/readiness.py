@@ -86,7 +86,7 @@ since=@$(date +%s.%6N)
 ({log}) & logger=$!
 trap 'kill $logger 2>/dev/null' EXIT
 sleep 0.2
-{stop}
+({stop}) >/dev/null 2>&1
 rm -f "$state"
 {start}
 quiet=0

@@ -29,8 +29,7 @@ def remove(ctx: Context, path: str, hosts: str, *, yes: bool, keep_models: bool)
     if ctx.config.run.dry or not any(outcome.changes for outcome in seen):
         return fleet.exit_code(seen)
     confirm("Remove all of this?", yes=yes)
-    with report.running():
-        outcomes = fleet.outcomes(entries, partial(_remove, keep_models=keep_models, report=report))
+    outcomes = fleet.outcomes(entries, partial(_remove, keep_models=keep_models, report=report), report)
     for outcome in outcomes:
         if outcome.error:
             report.error(outcome.error, outcome.host)
@@ -72,6 +71,7 @@ def _remove(host: Host, entry: HostEntry, outcome: Outcome, *, keep_models: bool
                 raise CommandError(f"{host.name}: {record.name} could not be removed", cause=result.words)
             host.run(f"rm -f {record.file}")
             outcome.changes.append(Change(STEP, record.name, ""))
+            report.count(host.name)
         if not made.read(host):
             host.run(f"rm -rf {STATE}")
     return outcome

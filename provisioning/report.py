@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.text import Text
+
+from provisioning.masking import masked
+from provisioning.standing import Standing
 
 if TYPE_CHECKING:
     from provisioning.converge import Outcome
@@ -21,9 +24,13 @@ STILL = 30
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Give a console; where it is no terminal nothing is cut to fit a width."""
-    wide = Console(highlight=False, soft_wrap=True, stderr=stderr)
-    return wide if wide.is_terminal else Console(highlight=False, soft_wrap=True, stderr=stderr, width=240)
+    """Give a console that shows text as it is, be it a host's, a model's or a person's: `[x]` and `:100:` mean nothing.
+
+    Where it is no terminal nothing is cut to fit a width.
+    """
+    make = partial(Console, highlight=False, markup=False, emoji=False, soft_wrap=True, stderr=stderr)
+    wide = make()
+    return wide if wide.is_terminal else make(width=240)
 
 
 WARNING = "warning: "
@@ -37,13 +44,30 @@ class Report:
         self.console = console(stderr=stderr)
         self._verbosity = verbosity
         self._lock = threading.Lock()
-        self._now: dict[str, str] = {}
+        self._standing = Standing()
         self._said: dict[str, float] = {}
         self._live: Live | None = None
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Show what every host is doing now, on a terminal."""
+    def running(self, hosts: Sequence[str]) -> Iterator[None]:
+        """Show what every host is doing now, on a terminal. A `KeyboardInterrupt` leaves with where things stand."""
+        self._standing.announce(hosts)
+        try:
+            with self._shown():
+                yield
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(*self._standing.lines()) from None
+
+    def working(self, host: str) -> AbstractContextManager[None]:
+        """Frame the work on one host."""
+        return self._standing.working(host)
+
+    def count(self, host: str) -> None:
+        """Take note of a change that was made outside of `change`."""
+        self._standing.count(host)
+
+    @contextmanager
+    def _shown(self) -> Iterator[None]:
         if not self.console.is_terminal or self._verbosity:
             yield
             return
@@ -55,25 +79,24 @@ class Report:
 
     def _render(self) -> Any:
         width = max(20, self.console.width - 2)
-        rows = [Text(f"{host} … {line}"[:width], style="dim", no_wrap=True) for host, line in list(self._now.items())]
+        rows = [Text(line[:width], style="dim", no_wrap=True) for line in self._standing.now()]
         return Group(*rows)
 
     def line(self, host: str, text: str, style: str = "") -> None:
-        """Print one event of a host."""
+        """Print one event of a host; URLs in it lose their passwords."""
         with self._lock:
-            self.console.print(f"[bold]{escape(host)}[/] {escape(text)}", style=style or None)
+            self.console.print(Text.assemble((host, "bold"), f" {masked(text)}"), style=style or None)
 
     def tell(self, host: str, text: str) -> None:
         """Take one line of progress: shown live, or now and then, or (verbose, and a warning) always."""
         if text.startswith(WARNING) and self._verbosity >= 0:
             self.line(host, text, "yellow")
             return
+        self._standing.say(host, masked(text))
         if self._verbosity > 0:
             self.line(host, f"│ {text}", "dim")
             return
         now = time.monotonic()
-        with self._lock:
-            self._now[host] = text
         if self._live is None and self._verbosity == 0 and now - self._said.get(host, now) > STILL:
             self._said[host] = now
             self.line(host, f"… {text}", "dim")
@@ -83,15 +106,14 @@ class Report:
         """Frame one change: what it is before, how long it took after."""
         started = time.monotonic()
         self._said[host] = started
-        with self._lock:
-            self._now[host] = f"{step}: {resource}"
+        self._standing.begin(host, f"{step}: {resource}")
         if self._verbosity >= 0:
             self.line(host, f"{step}: {_headline(resource, diff)}")
         try:
             yield
         finally:
-            with self._lock:
-                self._now.pop(host, None)
+            self._standing.end(host)
+        self._standing.count(host)
         seconds = time.monotonic() - started
         if seconds > 5 and self._verbosity >= 0:
             self.line(host, f"{step}: done in {seconds:.0f} s", "dim")

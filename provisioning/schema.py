@@ -13,6 +13,10 @@ CONNECTION: dict[str, dict[str, Any]] = {
     "ansible_user": {"type": "string", "description": "User to connect as; else that of ~/.ssh/config, or your own."},
     "ansible_connection": {"type": "string", "description": "ssh, or local for this machine."},
     "ansible_ssh_private_key_file": {"type": "string", "description": "Private key of this machine to connect with."},
+    "ansible_ssh_common_args": {
+        "type": "string",
+        "description": "Arguments for ssh: -J, and -o with ProxyJump or ProxyCommand, are honoured.",
+    },
     "ansible_become": {"type": ["boolean", "string"], "description": "Whether to become root through sudo."},
 }
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from provisioning.texts import Address, CpuList, Line, Name, Seconds, Text, VariableName
+from provisioning.texts import Address, CpuList, Line, Name, Seconds, ServiceVariable, Text, VariableName
 
 FromList = Field(strict=False)  # YAML has lists where a frozen model wants a tuple; the items stay strict
 
@@ -75,7 +75,7 @@ class Serve(Section):
     arguments: Annotated[tuple[Text, ...], FromList] = Field(
         default=(), description="More arguments for vLLM's server."
     )
-    environment: dict[VariableName, Text] = Field(
+    environment: dict[ServiceVariable, Text] = Field(
         default={}, description="More environment variables for vLLM's server."
     )
     enabled: bool = Field(default=True, description="Start when the host boots.")

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import SecretStr
 
+from provisioning.ssh_arguments import DIRECT, Proxy, proxy
 from provisioning.validation import unreadable_values
 from provisioning.variables import Variables
 
@@ -14,6 +15,10 @@ TRUE = frozenset(("yes", "true", "on", "y", "t", "1"))
 FALSE = frozenset(("no", "false", "off", "n", "f", "0"))
 OVER_SSH = frozenset(("ssh", "smart", "paramiko", "paramiko_ssh", "ansible.builtin.ssh"))
 HERE = frozenset(("local", "ansible.builtin.local"))
+SUDO = ("sudo", "ansible.builtin.sudo")
+BECOME_USER = ("ansible_become_user", "ansible_sudo_user")
+ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
+"""In the order in which Ansible hands them to ssh, where the first of two options counts."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class SshSettings:
     become: bool | None = None
     become_password: SecretStr | None = None
     password: SecretStr | None = None
+    proxy: Proxy = DIRECT
 
 
 class SshVariables:
@@ -41,16 +47,43 @@ class SshVariables:
 
     def read(self) -> SshSettings:
         """The settings, with None for whatever is missing or wrong."""
+        connection, user = self._connection("ansible_connection"), self._text("ansible_user", "ansible_ssh_user")
+        become = self._flag("ansible_become")
+        if become is not False and user != "root":
+            self._sudo_only()
         return SshSettings(
             address=self._text("ansible_host", "ansible_ssh_host") or self.host,
             port=self._port("ansible_port", "ansible_ssh_port"),
-            user=self._text("ansible_user", "ansible_ssh_user"),
-            connection=self._connection("ansible_connection"),
+            user=user,
+            connection=connection,
             private_key_file=self._text("ansible_private_key_file", "ansible_ssh_private_key_file"),
-            become=self._flag("ansible_become"),
-            become_password=self._secret("ansible_become_password", "ansible_become_pass"),
+            become=become,
+            become_password=self._secret("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"),
             password=self._secret("ansible_password", "ansible_ssh_pass", "ansible_ssh_password"),
+            proxy=self._proxy(*ARGUMENTS) if connection == "ssh" else DIRECT,
         )
+
+    def _sudo_only(self) -> None:
+        """Refuse another account than root, and another way to it than sudo: what is done on hosts is root's."""
+        for name in BECOME_USER:
+            if (user := self._text(name)) not in (None, "root"):
+                self._refuse(name, f'should be root, not "{user}": what is done on hosts needs root')
+        if (method := self._text("ansible_become_method")) not in (None, *SUDO):
+            self._refuse(
+                "ansible_become_method", f'should be sudo, not "{method}"; or connect as root (ansible_user: root)'
+            )
+
+    def _proxy(self, *names: str) -> Proxy:
+        """The first of these arguments that says how to get to the host."""
+        found = DIRECT
+        for name in names:
+            try:
+                told = proxy(self._text(name) or "")
+            except ValueError as error:
+                self._refuse(name, str(error))
+            else:
+                found = found if found != DIRECT else told
+        return found
 
     def _text(self, *names: str) -> str | None:
         """The value under the last of these names that is there: later names win, as in Ansible."""

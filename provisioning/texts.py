@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from provisioning.env_file import SHELLS_OWN
+
 DEFAULT_MINICONDA = "py310_26.5.3-1"
 
 
@@ -43,6 +45,14 @@ AccountName = Annotated[
     Matching(r"(?!root$)[a-z_][a-z0-9_-]*", '"auto", or the name of an account other than root, which never serves'),
 ]
 VariableName = Annotated[str, Matching(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")]
+# Editors are told the last pattern, so it holds the first.
+ServiceVariable = Annotated[
+    VariableName,
+    Matching(
+        rf"(?!({'|'.join(sorted(SHELLS_OWN))})$)[A-Za-z_][A-Za-z0-9_]*",
+        f"the name of an environment variable that is not the shell's own ({', '.join(sorted(SHELLS_OWN))})",
+    ),
+]
 HostPath = Annotated[str, Matching(r"(/|~/|~$)[^\x00-\x1f\x7f-\x9f]*", "an absolute path, or one that begins with ~/")]
 Url = Annotated[str, Matching(r"(https?|file)://[!-~]+", "a URL (http, https or file)")]
 AptMirror = Annotated[str, Matching(r"none|tuna|https?://[!-~]+", '"none", "tuna" or an http(s) URL')]

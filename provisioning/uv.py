@@ -16,11 +16,9 @@ def script(site: Site, command: str) -> str:
     ours = f'PATH={TOOLS}/bin:$PATH; export UV_CACHE_DIR="$HOME/.cache/vllm-provisioning/uv"'
     pip_config = f"{TOOLS}/bin/pip config list"
     account_config = as_account(site.account, site.home, f"cd /; {pip_config}")
-    # Settings go through standard input: an index URL can hold a password, and a command line shows it.
     return (
         f"settings=$({{ {pip_config}; {account_config}; }} | "
         f"{TOOLS}/bin/python -I -c {quote(text('pip_to_uv.py'))}) || exit 1\n"
-        'printf "%s\\n" "$settings" | '
-        + as_account(site.account, site.home, f'eval "$(cat)"; {ours}; cd "$HOME"; {command}')
+        + as_account(site.account, site.home, f'{ours}; cd "$HOME"; {command}', before='printf "%s\\n" "$settings"')
         + "\n"
     )

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from provisioning.masking import masked
 from provisioning.serve_settings import Serve, shared_ports, undefined_models
 from provisioning.settings import HostSettings
 from provisioning.spelling import nearest
@@ -170,7 +171,7 @@ def _bounds(schema: Schema) -> str:
 def show(value: Any) -> str:
     """A value as people wrote it, shortened, and without passwords of URLs."""
     if isinstance(value, (str, bool, int, float)):
-        text = re.sub(r"//[^/@\s]*@", "//***@", json.dumps(value, ensure_ascii=False))
+        text = masked(json.dumps(value, ensure_ascii=False))
         return text if len(text) <= 60 else text[:57] + '…"'
     return _kind(value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 
 from provisioning.errors import ConfigurationError
@@ -10,6 +11,7 @@ from provisioning.inventory import HostEntry
 from provisioning.serve_settings import Service
 from provisioning.settings import HostSettings, Model
 from provisioning.spelling import did_you_mean
+from provisioning.validation import check
 
 
 def with_model(entry: HostEntry, model: str, service: str = "") -> HostEntry:
@@ -41,11 +43,21 @@ def _define(model: str, models: dict[str, Model]) -> str:
         models[model] = Model(method="demo")
         return model
     if model.startswith(("/", "~/")):
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", model.rstrip("/").rpartition("/")[2]).strip("-._") or "model"
-        models[name] = Model(method="path", path=model)
+        for _, words in check({"models": {"model": {"path": model}}}):
+            raise ConfigurationError(f"--model: {words}")
+        folder = Model(method="path", path=model)
+        name = _name_of(model, [name for name, known in models.items() if known != folder])
+        models[name] = folder
         return name
     raise ConfigurationError(
         f"--model: {model!r} is not defined under models",
         cause=did_you_mean(model, models),
         remedy="Name a model of the inventory, `demo`, or a folder on the host such as '~/ModelSpace/Qwen2-7B'.",
     )
+
+
+def _name_of(path: str, taken: Collection[str]) -> str:
+    """Name a model after its folder; with a number, where another service may serve another model of that name."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.rstrip("/").rpartition("/")[2]).strip("-._") or "model"
+    names = (name, *(f"{name}-{number}" for number in range(2, len(taken) + 3)))
+    return next(free for free in names if free not in taken)

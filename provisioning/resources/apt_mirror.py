@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from provisioning.host import Host, quote
+from provisioning.masking import masked
 from provisioning.resources.base import Difference, Resource, Tell
 
 TUNA = "http://mirrors.tuna.tsinghua.edu.cn"
@@ -26,10 +27,11 @@ class AptMirror(Resource):
     @property
     def name(self) -> str:
         """`apt mirror URL`."""
-        return f"apt mirror {self._url}"
+        return f"apt mirror {masked(self.url)}"
 
     @property
-    def _url(self) -> str:
+    def url(self) -> str:
+        """Where debian/ and its like lie."""
         return TUNA if self.mirror == "tuna" else self.mirror.rstrip("/")
 
     def probe(self) -> str:
@@ -41,16 +43,23 @@ class AptMirror(Resource):
         """Name the sources that would change."""
         rows = [row.split(" ", 1) for row in actual.splitlines() if " " in row]
         changes = [
-            f"{file}: {url} → {re.sub(_ARCHIVES, self._url, url)}" for file, url in rows if re.match(_ARCHIVES, url)
+            f"{file}: {url} → {re.sub(_ARCHIVES, lambda _: self.url, url)}"
+            for file, url in rows
+            if re.match(_ARCHIVES, url)
         ]
         return Difference("\n".join(changes)) if changes else None
 
     def apply(self, host: Host, actual: str, tell: Tell) -> None:
         """Rewrite the sources, keeping each file as it was beside its neighbours' folder."""
-        program = quote(f"s#{_ARCHIVES}#{self._url}#g")
-        host.run(
+        host.run(self.rewrite())
+
+    def rewrite(self) -> str:
+        """Give the shell for that. The URL may hold a password, so sed reads its program from a pipe."""
+        url = re.sub(r"[\\&#]", r"\\\g<0>", self.url)
+        program = f"printf '%s\\n' {quote(f's#{_ARCHIVES}#{url}#g')}"
+        return (
             f"set -eu; for f in {_SOURCES}; do [ -f $f ] || continue; "
-            f"[ -e $f{_KEPT} ] || cp -a $f $f{_KEPT}; sed -E {program} $f >$f.new; "
+            f"[ -e $f{_KEPT} ] || cp -a $f $f{_KEPT}; {program} | sed -E -f - $f >$f.new; "
             "chmod --reference=$f $f.new; mv $f.new $f; done"
         )
 

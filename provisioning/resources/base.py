@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from provisioning.host import Host
+from provisioning.masking import masked
 
 Tell = Callable[[str], None]
 """Takes one line of progress."""
@@ -14,9 +15,12 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Difference:
-    """What would change on the host: a unified diff, or a sentence. Never holds a secret."""
+    """What would change on the host: a unified diff, or a sentence. Never holds a secret; URLs lose their passwords."""
 
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", masked(self.text))
 
 
 class Resource(ABC):

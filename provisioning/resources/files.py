@@ -31,6 +31,8 @@ class File(Resource):
     mode: str = "644"
     secret: bool = False
     """Its content is shown nowhere."""
+    conceal: Callable[[str, str], tuple[str, str]] | None = None
+    """Makes, of the content before and after, what a difference may show."""
 
     @property
     def name(self) -> str:
@@ -62,8 +64,17 @@ class File(Resource):
             if encoded.strip() != hashlib.sha256(desired.encode(errors="surrogateescape")).hexdigest():
                 lines.append(f"{self.path}: its content (a secret)")
         else:
-            lines += _unified(self.path, "" if state == ABSENT else _content(actual), desired, state == ABSENT)
+            lines += self._unified("" if state == ABSENT else _content(actual), desired, state == ABSENT)
         return Difference("\n".join(lines)) if lines else None
+
+    def _unified(self, before: str, after: str, absent: bool) -> list[str]:
+        if before == after and not absent:
+            return []
+        old, new = (each.splitlines() for each in (self.conceal or _as_they_are)(before, after))
+        name = "/dev/null" if absent else self.path
+        lines = difflib.unified_diff(old, new, name, self.path, lineterm="", n=1)
+        shown = [line.encode(errors="backslashreplace").decode() for line in lines]
+        return shown or [f"{self.path}: {'its content' if self.conceal else 'ends of lines'}"]
 
     def apply(self, host: Host, actual: str, tell: Tell) -> None:
         """Write it as its owner: root writes nothing into other accounts' folders, where a link could mislead it."""
@@ -144,12 +155,8 @@ def _content(actual: str) -> str:
     return base64.b64decode(encoded).decode(errors="surrogateescape") if encoded else ""
 
 
-def _unified(path: str, before: str, after: str, absent: bool) -> list[str]:
-    if before == after and not absent:
-        return []
-    old, new = before.splitlines(), after.splitlines()
-    lines = list(difflib.unified_diff(old, new, "/dev/null" if absent else path, path, lineterm="", n=1))
-    return [line.encode(errors="backslashreplace").decode() for line in lines] or [f"{path}: ends of lines"]
+def _as_they_are(before: str, after: str) -> tuple[str, str]:
+    return before, after
 
 
 def _writer(path: str, owner: str) -> str:

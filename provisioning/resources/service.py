@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from provisioning import readiness
 from provisioning.host import Host, quote
 from provisioning.resources.base import Difference, Resource, Tell
-from provisioning.site import CONFIGURATION, TOOLS
+from provisioning.site import CONFIGURATION
 
 # A process knows what it was started with: a file that changed after its start, for whatever reason, shows here.
-_FINGERPRINT = (
+FINGERPRINT = (
     '[ "${pid:-0}" = 0 ] || tr "\\0" "\\n" </proc/$pid/environ 2>/dev/null | '
-    'sed -n "s/^VLLM_FINGERPRINT=/fingerprint=/p"'
+    'sed -n "s/^VLLMFINGERPRINT=/fingerprint=/p"'
 )
 
-SUPERVISORCTL = f"{TOOLS}/bin/supervisorctl -c {CONFIGURATION}/supervisord.conf"
-SUPERVISORD = f"{TOOLS}/bin/supervisord -c {CONFIGURATION}/supervisord.conf"
+ABSENT = "absent"
+"""State of a service that its supervisor does not know."""
 
 
 def probed_state(actual: str) -> dict[str, str]:
@@ -41,6 +41,16 @@ class Service(Resource):
         return f"service {self.service}"
 
     @staticmethod
+    def is_there(found: Mapping[str, str]) -> bool:
+        """Whether the supervisor knows the service."""
+        return found.get("active", ABSENT) != ABSENT
+
+    @staticmethod
+    def is_stopped(found: Mapping[str, str]) -> bool:
+        """Whether nothing of it runs, and nothing will by itself."""
+        return found.get("active") in ("inactive", "failed")
+
+    @staticmethod
     def serves(found: Mapping[str, str]) -> bool:
         """Whether what the probe found answers requests."""
         return found.get("phase") in readiness.SERVING and found.get("active") == "active"
@@ -50,7 +60,7 @@ class Service(Resource):
         found = probed_state(actual)
         problems = []
         if not self.serves(found):
-            problems.append(f"start (it is {found.get('active') or 'absent'}, {found.get('phase') or 'not started'})")
+            problems.append(f"start (it is {found.get('active') or ABSENT}, {found.get('phase') or 'not started'})")
         elif found.get("fingerprint") != self.fingerprint:
             problems.append("restart (what it was started with has changed)")
         elif found.get("reload") == "yes":
@@ -71,6 +81,11 @@ class Service(Resource):
         """Start it anew, and follow it to its first token."""
         commands = {"stop": self.stop(), "start": self.start(), "lost": self.lost(), "log": self.log()}
         readiness.restart(host, self.service, **commands, tell=tell)
+
+    @property
+    def _settings(self) -> str:
+        """The file that tells the service's program what to do, for the shell."""
+        return quote(f"{CONFIGURATION}/{self.service}.env")
 
     @abstractmethod
     def register(self) -> str:
@@ -106,10 +121,13 @@ class SystemdService(Service):
         unit = quote(f"vllm@{self.service}.service")
         return (
             f'show() {{ systemctl show {unit} -p "$1" --value; }}; pid=$(show MainPID) || exit 1; '
-            'echo "active=$(show ActiveState)"; echo "reload=$(show NeedDaemonReload)"; '
+            # systemd calls a unit that does not exist inactive; and the template makes every name one that does.
+            f'active=$(show ActiveState); {{ [ "$(show LoadState)" != not-found ] && [ -e {self._settings} ]; }} || '
+            f'[ "$active" != inactive ] || active={ABSENT}; echo "active=$active"; '
+            'echo "reload=$(show NeedDaemonReload)"; '
             '[ "$(show UnitFileState)" = enabled ] && echo enabled=yes || echo enabled=no; '
             + readiness.phase(self.service)
-            + f"; {_FINGERPRINT}; :"
+            + f"; {FINGERPRINT}; :"
         )
 
     def register(self) -> str:
@@ -152,80 +170,4 @@ class SystemdService(Service):
             f"else rm -f /etc/systemd/system/multi-user.target.wants/{unit}; fi; rm -rf {folders}; "
             "rmdir --ignore-fail-on-non-empty /var/cache/vllm /run/vllm 2>/dev/null; "
             "[ ! -d /run/systemd/system ] || systemctl daemon-reload"
-        )
-
-
-@dataclass(frozen=True)
-class SupervisorService(Service):
-    """A service as a program of supervisord, on a host without systemd as PID 1."""
-
-    account: str
-
-    @property
-    def name(self) -> str:
-        """`program NAME`: not the service of a systemd that this host may have one day, which is undone otherwise."""
-        return f"program {self.service}"
-
-    def diff(self, actual: str) -> Difference | None:
-        """Say, too, why supervisord does what systemd would."""
-        difference = super().diff(actual)
-        if difference is None or "active=active" in actual:
-            return difference
-        return Difference(f"{difference.text}, under supervisord: systemd is not PID 1 here")
-
-    @property
-    def _folder(self) -> str:
-        return f"/run/vllm/{self.service}"
-
-    def probe(self) -> str:
-        """Print `active`, `phase` and `fingerprint`."""
-        return (
-            f"[ -x {TOOLS}/bin/supervisorctl ] || {{ echo active=absent; exit 0; }}; "
-            # supervisorctl exits 3 for a program that does not run, 4 for one it does not know: both are answers.
-            f"state=$({SUPERVISORCTL} status {quote(self.service)} 2>/dev/null); "
-            "case $state in *RUNNING*) echo active=active; "
-            'pid=$(printf "%s" "$state" | sed -n "s/.*pid \\([0-9]*\\),.*/\\1/p");; '
-            "*) echo active=inactive;; esac; " + readiness.phase(self.service) + f"; {_FINGERPRINT}; :"
-        )
-
-    def register(self) -> str:
-        """Start supervisord if it does not run, and let it read its files again."""
-        return (
-            f"set -eu; mkdir -p /run/vllm {quote(self._folder)}; chown {quote(self.account)} {quote(self._folder)}; "
-            f"{SUPERVISORCTL} pid >/dev/null 2>&1 || (cd / && {SUPERVISORD} </dev/null 2>&1); "
-            f"for i in 1 2 3 4 5 6 7 8 9 10; do {SUPERVISORCTL} pid >/dev/null 2>&1 && break; sleep 0.3; done; "
-            f"{SUPERVISORCTL} reread >/dev/null; {SUPERVISORCTL} update {quote(self.service)} >/dev/null"
-        )
-
-    def start(self) -> str:
-        """Start the program."""
-        return f"{SUPERVISORCTL} start {quote(self.service)} >/dev/null"
-
-    def stop(self) -> str:
-        """Stop the program, and wait until it has stopped."""
-        return f"{SUPERVISORCTL} stop {quote(self.service)} >/dev/null 2>&1"
-
-    def lost(self) -> str:
-        """Ask whether supervisord has given up."""
-        return f"{SUPERVISORCTL} status {quote(self.service)} 2>/dev/null | grep -qE 'FATAL|BACKOFF|EXITED|STOPPED'"
-
-    def log(self) -> str:
-        """Follow the program's log file."""
-        return f"exec tail -n 0 -F {quote(f'/var/log/vllm/{self.service}.log')} 2>/dev/null"
-
-    def recent(self, lines: int, follow: bool) -> str:
-        """Read the log file."""
-        return f"tail -n {lines} {'-F' if follow else ''} {quote(f'/var/log/vllm/{self.service}.log')}"
-
-    def undo(self, actual: str) -> str:
-        """Stop it; supervisord ends with its last program."""
-        name = quote(self.service)
-        folders = f"/var/cache/vllm/{name} /run/vllm/{name}"
-        return (
-            f"pid=$({SUPERVISORCTL} pid 2>/dev/null); {SUPERVISORCTL} stop {name} >/dev/null 2>&1; "
-            f"rm -f /etc/vllm/supervisor.d/{name}.conf; {SUPERVISORCTL} update >/dev/null 2>&1; "
-            f"ls /etc/vllm/supervisor.d/*.conf >/dev/null 2>&1 || {{ {SUPERVISORCTL} shutdown >/dev/null 2>&1; "
-            'i=0; while kill -0 "$pid" 2>/dev/null && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done; '
-            "rm -f /run/vllm/supervisor* /var/log/vllm/supervisord.log*; }; "
-            f"rm -rf {folders} /var/log/vllm/{name}.log*; rmdir --ignore-fail-on-non-empty /run/vllm 2>/dev/null; :"
         )

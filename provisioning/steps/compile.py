@@ -11,6 +11,7 @@ from typing import Any
 from provisioning import compiler, uv
 from provisioning.build_settings import ArmCompute, OneDnn
 from provisioning.host import quote
+from provisioning.masking import masked
 from provisioning.releases import cpu_torch
 from provisioning.resources import Directory, File, Resource
 from provisioning.resources.compiled_wheel import CompiledWheel
@@ -125,8 +126,10 @@ def _script(site: Site) -> str:
         folder=folder(site),
         tools=TOOLS,
         config=json.dumps(config(site), ensure_ascii=False),
-        requirements=(f"torch=={_asked(site)['torch']}",),
-        torch_indexes=site.settings.build.torch_indexes,
+        masked=masked,
+        private=[],
+        public=[f"torch=={_asked(site)['torch']}"],
+        torch_indexes=list(site.settings.build.torch_indexes),
     )
     return _bounded(_memory_limit(site)) + uv.script(site, script)
 

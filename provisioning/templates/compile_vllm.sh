@@ -9,5 +9,5 @@ cat >config.json <<'END_OF_CONFIG'
 END_OF_CONFIG
 {% include 'install_with_torch.sh' %}
 {{ tools }}/bin/python -E -s "$program" fetch config.json
-install_with_torch -r requirements.txt {% for requirement in requirements %}{{ quote(requirement) }} {% endfor %} || exit 1
+install_with_torch -r requirements.txt {% for requirement in public %}{{ quote(requirement) }} {% endfor %} || exit 1
 PATH={{ quote(python.rpartition('/')[0]) }}:$PATH "$python" -E -s "$program" wheel config.json

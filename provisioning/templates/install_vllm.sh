@@ -16,13 +16,15 @@ uv pip uninstall --python "$python" {{ replaces }} 2>/dev/null
 {% if wheels %}
 wheel=$(echo {{ wheels }}/*.whl)
 "$python" {{ quote(needs) }} "$wheel" >"$stamp.needs" || exit 1
-install_with_torch --excludes "$stamp.excludes" -r "$stamp.needs" \
-    {% for requirement in requirements %}{{ quote(requirement) }} {% endfor %} || exit 1
-uv pip install --python "$python" --compile-bytecode --no-deps --reinstall "$wheel" 2>&1 || exit 1
+{% elif private %}
+# What holds a password is no argument.
+(umask 077; printf '%s\n' {% for requirement in private %}{{ quote(requirement) }} {% endfor %}>"$stamp.needs")
+{% endif %}
+install_with_torch {{ '--excludes "$stamp.excludes"' if excludes }} {{ '-r "$stamp.needs"' if wheels or private }} \
+    {% for requirement in public %}{{ quote(requirement) }} {% endfor %} || exit 1
 rm -f "$stamp.needs"
-{% else %}
-install_with_torch {{ '--excludes "$stamp.excludes"' if excludes }} \
-    {% for requirement in requirements %}{{ quote(requirement) }} {% endfor %} || exit 1
+{% if wheels %}
+uv pip install --python "$python" --compile-bytecode --no-deps --reinstall "$wheel" 2>&1 || exit 1
 {% endif %}
 
 cat >"$stamp.check" <<'END_OF_CHECK'

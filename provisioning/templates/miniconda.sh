@@ -8,21 +8,27 @@ mkdir -p "${installer%/*}"
 # Exit codes of curl that waiting can mend: DNS, connect, partial, timeout, TLS and connection resets.
 passes() { case $1 in 5|6|7|16|18|28|35|52|55|56|92) return 0 ;; *) return 1 ;; esac; }
 
+# An address may hold a password: it is shown without, and is no argument of curl's.
+shown() { printf %s "$1" | sed 's,//[^/]*@,//***@,'; }
+address() { printf 'url = "%s"\n' "$(printf %s "$1" | sed 's/[\\"]/\\&/g')"; }
+
 fetch() {
     attempt=1
+    name=$(shown "$1")
     while :; do
-        [ -e "$part" ] && echo "resuming after $(stat -c %s "$part") bytes: $1" || echo "downloading $1"
-        words=$(curl --fail --silent --show-error --location --connect-timeout 10 --speed-limit 1000 --speed-time 60 \
-            --continue-at - --output "$part" "$1" 2>&1)
+        [ -e "$part" ] && echo "resuming after $(stat -c %s "$part") bytes: $name" || echo "downloading $name"
+        words=$(address "$1" | curl --config - --fail --silent --show-error --location --connect-timeout 10 \
+            --speed-limit 1000 --speed-time 60 --continue-at - --output "$part" 2>&1)
         code=$?
         [ $code -eq 0 ] && return 0
-        echo "warning: $1: $words (curl $code)"
+        echo "warning: $name: $words (curl $code)"
         case $code in
             22) case $words in
                     *416*) return 0 ;;  # all of it is here; the hash decides
                     *429*|*50[0-9]*) ;;
                     *) # The server's own words: a filtered network answers in its own voice.
-                       said=$(curl --silent --location --connect-timeout 10 --max-time 20 --range 0-500 "$1" |
+                       said=$(address "$1" |
+                           curl --config - --silent --location --connect-timeout 10 --max-time 20 --range 0-500 |
                            sed 's/<[^>]*>//g' | tr -s ' \n' ' ' | cut -c1-300)
                        echo "warning: it says: $said"
                        return 1 ;;
@@ -40,7 +46,7 @@ fetch() {
 verified() {
 {% if sha256 %}
     printf '%s  %s\n' {{ sha256 }} "$part" | sha256sum --check --status && return 0
-    echo "warning: wrong SHA-256 of $1: $(sha256sum <"$part" | cut -d' ' -f1) instead of {{ sha256 }}"
+    echo "warning: wrong SHA-256 of $(shown "$1"): $(sha256sum <"$part" | cut -d' ' -f1) instead of {{ sha256 }}"
     rm -f "$part"
     return 1
 {% else %}

@@ -7,30 +7,16 @@ import os
 import shlex
 import socket
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from provisioning.errors import ConfigurationError, UnreachableError
 from provisioning.prompts import ask_secret
+from provisioning.transport.target import SshTarget, go_through
 
 _known_hosts_lock = threading.Lock()
 # Its errors reach people as ours; its own log lines would only stand between them.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
-
-
-@dataclass(frozen=True)
-class SshTarget:
-    """Where and as whom to connect. None leaves the question to ~/.ssh/config."""
-
-    name: str
-    address: str
-    port: int | None = None
-    user: str | None = None
-    private_key_file: str | None = None
-    password: str | None = None
-    accept_new_host_keys: bool = False
-    timeout: int = 10
 
 
 def open_connection(target: SshTarget) -> Any:
@@ -39,12 +25,19 @@ def open_connection(target: SshTarget) -> Any:
     Raises `UnreachableError`; its `retryable` is true for what waiting can mend (refused, timed out), false for
     unknown or changed host keys, wrong keys and wrong passwords.
     """
+    connection = new_connection(target)
+    _check_host_keys(connection, target)
+    return _open(connection, target)
+
+
+def new_connection(target: SshTarget) -> Any:
+    """Give a `fabric.Connection` that is yet to be opened."""
     import fabric
     import paramiko
 
     connect_kwargs: dict[str, Any] = {"banner_timeout": target.timeout + 5, "auth_timeout": target.timeout + 20}
     if target.private_key_file:
-        connect_kwargs["key_filename"] = [str(Path(target.private_key_file).expanduser())]
+        connect_kwargs["key_filename"] = [os.path.expanduser(target.private_key_file)]
     if target.password is not None:
         connect_kwargs["password"] = target.password
     try:
@@ -55,10 +48,10 @@ def open_connection(target: SshTarget) -> Any:
             connect_timeout=target.timeout,
             connect_kwargs=connect_kwargs,
         )
+        go_through(connection, target)
     except (paramiko.ssh_exception.ConfigParseError, ValueError) as error:
         raise ConfigurationError(f"{target.name}: ~/.ssh/config cannot be used", cause=str(error)) from error
-    _check_host_keys(connection, target)
-    return _open(connection, target)
+    return connection
 
 
 def _open(connection: Any, target: SshTarget) -> Any:
@@ -146,7 +139,7 @@ def _known_name(connection: Any) -> str:
 def _known_hosts_files(connection: Any) -> list[Path]:
     configured = connection.ssh_config.get("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2")
     # paramiko drops the quotes of a single path with spaces.
-    names = [configured] if Path(configured).expanduser().exists() else configured.split()
+    names = [configured] if os.path.exists(os.path.expanduser(configured)) else configured.split()
     return [Path(os.path.expanduser(name)) for name in names]
 
 

@@ -33,12 +33,16 @@ class _HeldChannel:
 
 
 class SshTransport:
-    """Runs commands over one SSH connection, opened on first use by `connect` (a `fabric.Connection`, open)."""
+    """Runs commands over one SSH connection, opened on first use by `connect` (a `fabric.Connection`, open).
 
-    def __init__(self, name: str, connect: Callable[[], Any]) -> None:
+    One that was lost is opened by `reconnect`.
+    """
+
+    def __init__(self, name: str, connect: Callable[[], Any], *, reconnect: Callable[[], Any]) -> None:
         self.connections = 0
         self._name = name
         self._connect = connect
+        self._reconnect = reconnect
         self._connection: Any = None
         self._opening = threading.Lock()
 
@@ -117,7 +121,7 @@ class SshTransport:
     def _channel(self) -> Any:
         with self._opening:
             if self._connection is None or not self._alive():
-                self._connection = self._connect()
+                self._connection = self._reconnect() if self.connections else self._connect()
                 self.connections += 1
             transport = self._connection.client.get_transport()
         try:

@@ -242,7 +242,7 @@ def test_logs(story: Story) -> None:
 def test_stop_leaves_no_process(story: Story) -> None:
     said = story.type("stop")
     assert "demo: stopped" in said
-    assert "second: stopped" in said
+    assert "second: is stopped already" in said
     assert processes(story.machine) == {}
     found = story.controller.run("status", "--json")
     assert found.code != 0
@@ -261,6 +261,23 @@ def test_start(story: Story) -> None:
     assert "second: serving at" in story.type("start", "--service", "second")
     assert "serves already" in story.type("start", "--service", "second")
     assert list(processes(story.machine)).count("VLLM::EngineCore") == 1
+
+
+def test_another_run_at_work_is_left_alone(story: Story) -> None:
+    """Services are changed under the host's lock, whose holder is named; `--dry` looks without it."""
+    folder = "/var/lib/vllm-provisioning"
+    hold = "echo $$ >/run/holder; exec flock -o lock sleep 120"
+    story.machine.run(f"cd {folder}; echo somebody >lock.holder; setsid --fork sh -c '{hold}' <&- >/dev/null 2>&1")
+    pid = process(story.machine, "api_server")
+    for verb in ("stop", "restart"):
+        done = story.controller.run(verb, "--service", "second")
+        assert done.code == 5, done.output
+        assert "The lock is held by somebody" in done.output
+    assert "would stop second" in story.type("--dry", "stop", "--service", "second")
+    assert "second: serves already" in story.type("--dry", "start", "--service", "second")
+    assert "demo: is stopped already" in story.type("stop", "--service", "demo")
+    assert process(story.machine, "api_server") == pid
+    story.machine.run("kill $(cat /run/holder); rm /run/holder")
 
 
 @pytest.mark.full

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
+from provisioning import fleet, inventory
+
 from .controller import Controller
 from .inventories import host_variables, ssh_config
 from .machine import ADMIN_PASSWORD, Machine
@@ -195,6 +197,22 @@ def test_sudo_with_a_password(bookworm: Machine, controller: Controller) -> None
     output += controller.manage(bookworm, user="admin", become_password_file=str(file)).succeed("plan")
     assert ADMIN_PASSWORD not in output
     assert attempts(bookworm) == before
+
+
+def test_root_is_become_before_any_fact(
+    bookworm: Machine, controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `chat` reads a generated key: a root command is the first that a connection sees."""
+    controller.manage(bookworm, user="admin")
+    monkeypatch.setenv("HOME", str(controller.home))
+    monkeypatch.setenv("PROVISION_SUDO_PASSWORD", ADMIN_PASSWORD)
+    (entry,) = inventory.load(controller.inventory).select()
+    host = fleet.open_host(entry)
+    try:
+        assert host.run("id -u").stdout == "0\n"
+        assert host.run("id -un", as_root=False).stdout == "admin\n"
+    finally:
+        host.close()
 
 
 def test_a_wrong_password_is_tried_once(bookworm: Machine, controller: Controller) -> None:

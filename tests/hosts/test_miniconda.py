@@ -187,6 +187,7 @@ def test_the_connection_is_cut_while_it_downloads(mirrors: Mirrors, proxy: Calla
     mirrors.server.fail(f"first/{FILE}", stall_after=3 * MEGABYTE)
     running = mirrors.manage(through=line).start("provision", "--verbose")
     _wait_for_bytes(mirrors)
+    running.wait_for("downloading")  # the job has begun some time before the run follows it
     line.cut()
     running.wait_for("the job goes on")
     mirrors.server.resume()

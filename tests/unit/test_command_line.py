@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from provisioning import errors
-from provisioning.command_line import command
-from provisioning.errors import ExitCode, ProvisioningError
+from provisioning.command_line import command, whole_number
+from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 
 PROJECT = Path(__file__).resolve().parents[2]
 ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ProvisioningError)]
@@ -55,6 +55,38 @@ def invoke(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["schema", "--output", "/nonexistent/x"], "--output: '/nonexistent/x' cannot be written\n    No such file"),
+        (["logs", "--lines", "abc"], "--lines: should be an integer of at least 1, not 'abc'"),
+        (["logs", "--lines", "-5"], "--lines: should be an integer of at least 1, not '-5'"),
+        (["logs", "--lines", "0"], "--lines: should be an integer of at least 1, not '0'"),
+        (["logs", "--lines", "9" * 5000], "--lines: should be"),
+        (["chat", "hi", "--max-tokens", "x"], "--max-tokens: should be an integer of at least 1, not 'x'"),
+        (["plan", "--model", "/srv/a\nb"], "--model: should be an absolute path"),
+        (["plan", "--inventory", "x" * 5000], "cannot be read\n    File name too long"),
+    ],
+)
+def test_the_value_of_an_option_is_wrong(arguments: list[str], says: str) -> None:
+    done = invoke(*arguments)
+    assert (done.returncode, done.stdout) == (3, ""), done.stderr
+    assert done.stderr.startswith("✗ ")
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("text", "number"), [("1", 1), ("50", 50), ("0050", 50)])
+def test_a_whole_number(text: str, number: int) -> None:
+    assert whole_number("--lines", text) == number
+
+
+@pytest.mark.parametrize("text", ["", " 5", "1_0", "1.5", "+5", "٣", "5\n"])
+def test_no_whole_number(text: str) -> None:
+    with pytest.raises(ConfigurationError):
+        whole_number("--lines", text)
+
+
 def test_ctrl_c_ends_with_130() -> None:
     script = "from provisioning.command_line import command\n@command\ndef body():\n    raise KeyboardInterrupt\nbody()"
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=False)
@@ -78,6 +110,64 @@ def test_the_list_is_the_tasks() -> None:
         "schema",
     ):
         assert f"  {task} " in listed
+
+
+INVENTORY = "all: {hosts: {web1: {ansible_connection: local}}}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("remove", "--yes", "--hosts", ""),
+        ("remove", "--yes", "--hosts="),
+        ("stop", "-h", ""),
+        ("stop", "--service", ""),
+        ("plan", "--inventory", ""),
+        ("plan", "--hosts", " "),
+        ("schema", "--output", ""),
+    ],
+)
+def test_an_empty_option_is_not_one_left_out(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """`remove --yes --hosts "$UNSET"` must not mean every host."""
+    (tmp_path / "inventory.yaml").write_text(INVENTORY)
+    given = any(word.startswith(("--inventory", "schema")) for word in arguments)
+    done = invoke(*arguments, *(() if given else ("--inventory", str(tmp_path / "inventory.yaml"))))
+    assert done.returncode == ExitCode.CONFIGURATION, done.stdout + done.stderr
+    assert "is empty" in done.stderr or "no host is left" in done.stderr
+
+
+def test_options_keep_their_form() -> None:
+    shown = invoke("--help", "plan").stdout
+    assert "-h STRING, --hosts=STRING" in shown
+    assert "--detailed-exitcode" in shown
+
+
+def test_dry_writes_no_schema(tmp_path: Path) -> None:
+    file = tmp_path / "schema.json"
+    assert "would write" in invoke("--dry", "schema", "--output", str(file)).stdout
+    assert not file.exists()
+    invoke("schema", "--output", str(file))
+    assert file.read_text().startswith("{")
+
+
+@pytest.mark.parametrize("task", ["test", "lint"])
+def test_dry_says_what_checks_would_run(task: str) -> None:
+    said = invoke("--dry", task).stdout
+    assert "would run" in said
+    assert "passed" not in said
+
+
+def test_listing_tasks_imports_nothing_heavy() -> None:
+    """`./run --list` answers at once, for what it does not need is not imported."""
+    program = ["-X", "importtime", "-m", "invoke", "--search-root", str(PROJECT), "--list"]
+    done = subprocess.run([sys.executable, *program], capture_output=True, text=True, check=True, timeout=60)
+    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    imported = {name.partition(".")[0] for name in modules}
+    assert "provisioning" in imported
+    # Invoke's own configuration brings yaml along; what of ours reads inventories is not there.
+    assert not imported & {"fabric", "paramiko", "pydantic", "rich", "openai", "jinja2", "tenacity"}
+    ours = {name for name in modules if name.startswith("provisioning")}
+    assert ours <= {"provisioning", "provisioning.command_line"}
 
 
 def test_a_broken_pipe_is_no_error() -> None:

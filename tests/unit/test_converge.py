@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from provisioning import retry
 from provisioning.commands import as_object
 from provisioning.converge import Change, Looked, Outcome, differences
 from provisioning.errors import (
     CommandError,
+    ConnectionLostError,
     ExitCode,
     IncompatibleError,
     LockedError,
@@ -22,7 +25,7 @@ from provisioning.fleet import exit_code
 from provisioning.host import _END, _RUN
 from provisioning.lock import Lock
 from provisioning.resources import Difference, Directory
-from provisioning.retry import connecting
+from provisioning.retry import connecting, connecting_again, following
 
 
 def outcome(error: ProvisioningError | None = None, *changes: Change) -> Outcome:
@@ -115,6 +118,58 @@ def test_waits_grow_and_have_a_bound() -> None:
         assert all(1 <= wait <= 15 for wait in waits)
         means = [mean + wait / 200 for mean, wait in zip(means, waits, strict=True)]
     assert means[1] < means[2] < means[3] < means[4]
+
+
+def test_who_gives_up_says_so_to_all_around() -> None:
+    """A host that stays away is tried by one policy: attempts do not multiply."""
+    count, losses = 0, 0
+
+    def lose() -> None:
+        nonlocal losses
+        losses += 1
+        inner.copy(sleep=lambda _: None)(fail)
+
+    def fail() -> None:
+        nonlocal count
+        count += 1
+        raise ConnectionLostError("gone")
+
+    inner, job, outer = connecting(3), following(4, lambda: 0), connecting(5)
+    with pytest.raises(ConnectionLostError) as caught:
+        outer(job, lose)
+    assert (count, losses, caught.value.retryable) == (3, 1, False)
+
+
+def test_a_host_that_was_there_is_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 60 <= retry.AWAY <= 150, "a couple of minutes"
+    monkeypatch.setattr(retry, "AWAY", 0.2)
+    began = time.monotonic()
+    waits: list[float] = []
+
+    def away() -> None:
+        raise UnreachableError("refused", retryable=True)
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        time.sleep(0.05)
+
+    with pytest.raises(UnreachableError):
+        connecting_again().copy(sleep=sleep)(away)
+    assert 2 <= len(waits) <= 6
+    assert time.monotonic() - began < 5
+
+
+def test_a_line_that_breaks_is_followed_as_long_as_anything_comes() -> None:
+    signs = [1, 2, 3, 3, 4, 4, 4, 4, 4]
+    seen: list[int] = []
+
+    def lose() -> None:
+        seen.append(signs[len(seen)])
+        raise ConnectionLostError("lost")
+
+    with pytest.raises(ConnectionLostError):
+        following(3, lambda: seen[-1] if seen else 0).copy(sleep=lambda _: None)(lose)
+    assert seen == [1, 2, 3, 3, 4, 4, 4], "three without a sign: the one that brought the last, and two more"
 
 
 # What reaches a host in part

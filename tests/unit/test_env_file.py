@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioning.env_file import render
+from provisioning.env_file import concealed, render
 
 NAMES = st.from_regex(r"\AX_[A-Z0-9_]{0,8}\Z")
 VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60) | st.text(
@@ -66,3 +66,24 @@ def test_one_line_for_a_simple_value() -> None:
 def test_what_no_environment_file_can_hold(name: str, value: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         render({name: value})
+
+
+OLD = render({"URL": "http://a", "TOKEN": 'old "x"\nURL="y', "GONE": "hunter2", "SAME": "s3same"})
+NEW = render({"URL": "http://b", "TOKEN": "new$x", "SAME": "s3same", "MORE": "hunter3"})
+
+
+def test_values_are_concealed_and_changes_are_not() -> None:
+    before, after = concealed(OLD, NEW, {"URL"})
+    assert before.splitlines() == ['URL="http://a"', "TOKEN=***", "GONE=***", "SAME=***"]
+    assert after.splitlines() == ['URL="http://b"', "TOKEN=*** (another value)", "SAME=***", "MORE=***"]
+
+
+@pytest.mark.parametrize("theirs", ["TOKEN=bare", 'TOKEN="unclosed\nrest', " export TOKEN=x", "# TOKEN=x", "天=x"])
+def test_what_others_wrote_is_concealed_too(theirs: str) -> None:
+    before, _ = concealed(theirs + "\n", NEW, {"URL"})
+    assert set(before.splitlines()) <= {"TOKEN=***", "***"}
+
+
+@given(st.dictionaries(NAMES, VALUES, max_size=6))
+def test_every_value_is_concealed_whole(values: dict[str, str]) -> None:
+    assert concealed("", render(values), ())[1] == "".join(f"{name}=***\n" for name in values)

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from provisioning.facts import _PROBES, ANSWERS, _parse, _sudo_check, is_reached, reason
+from provisioning.facts import _PROBES, ANSWERS, _parse, is_reached, reason
 
 WORDS = {
     "user": "root\n0\n/root\n",
@@ -73,37 +73,6 @@ def test_a_python_in_local_is_not_the_systems() -> None:
 @pytest.mark.parametrize("name", _PROBES)
 def test_every_probe_can_be_read_by_sh(name: str) -> None:
     subprocess.run(["sh", "-n", "-c", _PROBES[name].replace("{account}", "auto")], check=True)
-
-
-SUDO = """
-sudo() {{
-    case "$*" in
-    *-n*) [ {free} = yes ] || {{ echo 'sudo: a password is required' >&2; return 1; }} ;;
-    *) IFS= read -r given; [ "$given" = "$right" ] || {{ echo 'sudo: 1 incorrect password attempt' >&2; return 1; }} ;;
-    esac
-}}
-id() {{ echo {uid}; }}
-"""
-
-
-@pytest.mark.parametrize(
-    ("uid", "free", "given", "answer"),
-    [
-        (0, "no", None, "root"),
-        (1000, "yes", None, "free"),
-        (1000, "yes", "wrong", "free"),
-        (1000, "no", None, "sudo: a password is required"),
-        (1000, "no", "it's $(a) `secret` 天 %s\\n", "password"),
-        (1000, "no", "wrong", "sudo: 1 incorrect password attempt"),
-        (1000, "no", "", "sudo: 1 incorrect password attempt"),
-    ],
-)
-def test_how_to_become_root(uid: int, free: str, given: str | None, answer: str) -> None:
-    """With a sudo that is a function of the shell."""
-    script = SUDO.format(uid=uid, free=free) + _sudo_check(given) + 'printf %s "$sudo_answer"'
-    right = {"PATH": "/usr/bin:/bin", "right": "it's $(a) `secret` 天 %s\\n"}
-    done = subprocess.run(["sh"], input=script, env=right, capture_output=True, text=True, check=True)
-    assert done.stdout == answer
 
 
 @pytest.mark.parametrize(

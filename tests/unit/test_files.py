@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.resources import Directory, File, Resource
+from provisioning.resources import Difference, Directory, File, Resource
 
 NAMES = ["plain", "a space", "it's", 'a "quote"', "$(touch pwned)", "`id`", "天空", "new\nline", "-rf", "*", "end\\"]
 ME = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
@@ -73,6 +73,14 @@ def test_a_secret_is_shown_nowhere(tmp_path: Path) -> None:
     assert "new-secret" not in difference.text
     assert "-secret" not in repr(difference)
     same = File(str(path), "old-secret", mode="600", secret=True, **ME)
+    assert same.diff(look(same)) is None
+
+
+def test_a_change_that_is_concealed_whole_is_still_a_change(tmp_path: Path) -> None:
+    path = put(tmp_path / "file", b"old")
+    file = File(str(path), "new", conceal=lambda before, after: ("***", "***"), **ME)
+    assert file.diff(look(file)) == Difference(f"{path}: its content")
+    same = File(str(path), "old", conceal=lambda before, after: (before, after), **ME)
     assert same.diff(look(same)) is None
 
 

@@ -15,6 +15,7 @@ import pytest
 from provisioning.errors import ConfigurationError
 from provisioning.host_ranges import expand
 from provisioning.inventory import Inventory, load
+from provisioning.ssh_arguments import Proxy
 
 SHIPPED = Path(__file__).parents[2] / "inventory.yaml"
 
@@ -279,6 +280,10 @@ def test_connection_variables() -> None:
         ("ansible_host: '{{ ip }}'", "ansible_host: holds a template ({{ … }}), and templates are not evaluated"),
         ("ansible_become_pass: !vault x", "ansible_become_pass: is encrypted with !vault, which cannot be read here"),
         ("ansible_user: [a]", "ansible_user: should be text"),
+        ("ansible_become_user: db", 'ansible_become_user: should be root, not "db"'),
+        ("ansible_become_method: su", 'ansible_become_method: should be sudo, not "su"; or connect as root'),
+        ("ansible_ssh_common_args: -p 22", "ansible_ssh_common_args: port is not honoured here; use ansible_port"),
+        ("ansible_ssh_extra_args: '-J {{ x }}'", "ansible_ssh_extra_args: holds a template"),
     ],
 )
 def test_a_host_that_cannot_be_reached_is_refused_when_selected(variable: str, words: str) -> None:
@@ -287,6 +292,25 @@ def test_a_host_that_cannot_be_reached_is_refused_when_selected(variable: str, w
     with pytest.raises(ConfigurationError) as caught:
         found.select("all")
     assert caught.value.cause.startswith(f"inventory.yaml:4: all/hosts/odd/{words}")
+
+
+def test_the_way_to_a_host() -> None:
+    common = "ansible_ssh_common_args: -o ProxyJump=common, ansible_ssh_extra_args: -o ProxyCommand=extra"
+    text = f"all: {{hosts: {{a: {{{common}}}, b: {{ansible_ssh_extra_args: -C -J x}}, c: {{{HERE}}}, d: }}}}"
+    found = {host.name: host.ssh.proxy for host in inventory(text).select()}
+    assert found == {"a": Proxy(("common",)), "b": Proxy(("x",)), "c": Proxy(), "d": Proxy()}
+
+
+HERE = "ansible_connection: local, ansible_ssh_args: -p 3"
+
+
+@pytest.mark.parametrize("why", ["ansible_become: false", "ansible_user: root"])
+def test_how_to_become_root_is_nothing_where_nobody_does(why: str) -> None:
+    text = f"all: {{hosts: {{a: {{ansible_become_method: su, ansible_become_user: db, {why}}}}}}}"
+    assert inventory(text).select()
+    usual = "ansible_become_method: sudo, ansible_become_user: root, ansible_sudo_pass: x"
+    (host,) = inventory(f"all: {{hosts: {{a: {{{usual}}}}}}}").select()
+    assert host.ssh.become_password is not None
 
 
 def test_foreign_variables_are_kept_whatever_they_hold() -> None:
@@ -339,6 +363,20 @@ def test_every_error_at_once_with_line_and_key() -> None:
         "inventory.yaml:19: all/hosts/lone/serve/port: should be an integer between 1 and 65535, not true",
     ]
     assert error.exit_code == 3
+
+
+def test_a_variable_of_ones_own_with_the_name_of_a_setting() -> None:
+    """It is an error, and not passed over; what to do about it is said."""
+    own = "environment: prod, build: 12, serve: true, services: [nginx], apt: {cache_valid_time: 3600}, compiler: gcc"
+    error = refusal(f"all:\n  hosts: {{a: }}\n  vars: {{{own}, models: [a], pip: {{indx: tuna}}}}\n")
+    assert 'inventory.yaml:3: all/vars/environment: should be a mapping, not "prod"' in error.cause.splitlines()
+    assert error.remedy.splitlines() == [
+        "Correct this and run it again; nothing was changed on any host.",
+        "apt, build, compiler, environment, models, serve, services: names of this project's settings. "
+        "Give a variable of your own another name (README, The inventory).",
+    ]
+    assert len(error.cause.splitlines()) == 8
+    assert "name" not in refusal("all: {hosts: {a: }, vars: {serve: {prot: 1}}}").remedy
 
 
 def test_a_variable_that_another_one_hides_is_checked_too() -> None:

@@ -8,6 +8,7 @@ import pytest
 from sites import DEMO, site
 
 from provisioning import operations
+from provisioning.converge import Outcome
 from provisioning.errors import ConfigurationError
 
 TWO = {**DEMO, "services": {"demo": {"model": "demo"}, "second": {"model": "demo", "port": 8001}}}
@@ -41,3 +42,10 @@ def test_status_of_a_service(probed: str, details: str, wanted: dict[str, Any]) 
     found = operations._state_of(service, probed, details)
     assert wanted.items() <= found.items()
     assert (found["name"], found["url"]) == ("demo", "http://127.0.0.1:8000")
+
+
+def test_the_table_of_status_shows_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"name": "a", "phase": "[/b]", "restarts": 0, "url": "http://[::1]:100:"}
+    operations._show_status([Outcome("web1")], {"web1": [row]})
+    _, shown = capsys.readouterr().out.splitlines()
+    assert shown.split() == ["web1", "a", "[/b]", "0", "http://[::1]:100:", "as", "it", "should", "be"]

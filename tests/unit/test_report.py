@@ -6,7 +6,10 @@ import pytest
 
 from provisioning.converge import Change, Outcome
 from provisioning.errors import CommandError
-from provisioning.report import Report
+from provisioning.report import Report, console
+
+ODD = "core.py:100: foo [/b] [bold]x[/] [red"
+"""Text that rich would read as an emoji and as markup, some of it broken."""
 
 
 def test_a_summary(capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,3 +63,22 @@ def test_a_change_is_framed(capsys: pytest.CaptureFixture[str]) -> None:
     with report.change("web1", "mirrors", "file /a", "--- /a\n+++ /a"):
         pass
     assert capsys.readouterr().out == "web1 system: install git\nweb1 mirrors: file /a\n"
+
+
+def test_text_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    console().print(ODD)
+    report = Report(verbosity=1)
+    report.line(ODD, ODD, "green")
+    report.tell("web1", ODD)
+    report.plan(Outcome("web1", "changed", [Change(ODD, ODD, ODD)]))
+    report.error(CommandError(ODD, cause=ODD, remedy=ODD), "web1")
+    assert capsys.readouterr().out.splitlines() == [
+        ODD,
+        f"{ODD} {ODD}",
+        f"web1 │ {ODD}",
+        f"web1 {ODD}: {ODD}",
+        f"    {ODD}",
+        f"✗ web1: {ODD}",
+        f"    {ODD}",
+        f"  → {ODD}",
+    ]

@@ -59,6 +59,7 @@ def test_foreign_variables_are_valid(validator: Any) -> None:
         {"services": {"a": {}}},
         {"apt": {"mirror": "x"}},
         {"build": {"device": "tpu"}},
+        {"serve": {"environment": {"UID": "1"}}},
     ],
     ids=json.dumps,
 )

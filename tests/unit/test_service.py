@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shlex
 import subprocess
@@ -13,7 +14,8 @@ from sites import DEMO, GIB, site, with_service
 
 from provisioning.resources import Directory, File
 from provisioning.resources.api_key import GeneratedApiKey
-from provisioning.resources.service import Service, SupervisorService, SystemdService
+from provisioning.resources.service import Service, SystemdService
+from provisioning.resources.supervisor_service import SupervisorService
 from provisioning.site import Site
 from provisioning.steps import service, vllm
 
@@ -171,6 +173,21 @@ def test_a_given_key_is_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         assert "hunter2" not in repr(others)
         for actual in ("absent", "600 vllm vllm\n0000"):
             assert "hunter2" not in key.diff(actual).text
+
+
+def test_the_users_variables_are_shown_nowhere() -> None:
+    """Their names are, and that a value changes; and who may read the file."""
+    path = "file /etc/vllm/demo.env"
+    old, new = (wanted(site(with_service(environment={"HF_TOKEN": token})))[path] for token in ("hunter2", "hunter3"))
+    was = "600 root root\n" + base64.b64encode(old.content.encode()).decode()
+    for file, actual in ((new, "absent"), (new, was), (wanted(site())[path], was)):
+        assert "hunter" not in file.diff(actual).text
+        assert "HF_TOKEN=***" in file.diff(actual).text
+    assert {"-HF_TOKEN=***", "+HF_TOKEN=*** (another value)"} <= set(new.diff(was).text.splitlines())
+    assert '+VLLM_URL="http://127.0.0.1:8000"' in new.diff("absent").text
+    assert (new.owner, new.group, new.mode) == ("root", "root", "600")
+    by_supervisord = wanted(site(**WITHOUT_SYSTEMD))[path]
+    assert (by_supervisord.owner, by_supervisord.mode) == ("vllm", "600"), "which reads it as that account"
 
 
 class TestFingerprint:

@@ -8,8 +8,9 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from provisioning.env_file import SHELLS_OWN
 from provisioning.settings import Health, HostSettings, Model, Serve, Service
-from provisioning.spelling import did_you_mean, misspelt
+from provisioning.spelling import did_you_mean, is_foreign, misspelt
 from provisioning.validation import check, conflicts
 
 SHIPPED = Path(__file__).parents[2] / "inventory.yaml"
@@ -98,6 +99,11 @@ PORT = "should be an integer between 1 and 65535, not "
             "serve/environment/A B: the key should be the name of an environment variable",
         ),
         (
+            {"serve": {"environment": {"UID": "1"}}},
+            "serve/environment/UID: the key should be the name of an environment variable that is not the shell's own "
+            f"({', '.join(sorted(SHELLS_OWN))})",
+        ),
+        (
             {"services": {"a/b": {"model": "demo"}}, **DEMO},
             "services/a/b: the key should be a name of letters, digits, '.', '_' and '-'",
         ),
@@ -130,6 +136,14 @@ def test_errors_are_told_in_words(settings: dict[str, Any], expected: str) -> No
         HostSettings.model_validate(settings)
 
 
+@pytest.mark.parametrize("name", sorted(SHELLS_OWN))
+def test_a_service_is_not_given_the_shells_own_variables(name: str) -> None:
+    service = {"model": "demo", "environment": {name: "1"}}
+    (line,) = told({**DEMO, "services": {"one": service}})
+    assert line.startswith(f"services/one/environment/{name}: the key should be")
+    assert told({**DEMO, "services": {"one": {**service, "environment": {f"{name}X": "1"}}}}) == []
+
+
 def test_all_errors_at_once() -> None:
     services = {"a": {"model": "nope", "port": 0}, "b": {"model": "demo"}, "c": {"model": "demo"}}
     assert [line.split(":")[0] for line in told({**DEMO, "services": services, "pip": {"index": 3}})] == [
@@ -150,7 +164,10 @@ server servers service_name services_enabled builder builds build_dir account_id
 pip_packages apt_packages apt_cache_valid_time users group groups role ip port timezone proxy db_host python_version
 cluster region interfaces backup_dir log_level version compilers gcc_version conda_env mode modes nodes node devices
 device disks memory gpus labels server_name repo repos endpoint token password sites count series zip health ansible_xyz
-preserve reserve observers identity threads serial connection tags listen listeners deploy_env"""
+preserve reserve observers identity threads serial connection tags listen listeners deploy_env connection_timeout guild
+compiled compile compiles at vip api opt apps condo built built_by bulk reconnect_timeout contact_timeout
+connection_attempts amount discount environ environments env_name host_key ssh_keys host_names severe serves act
+serviced profile pipe pips"""
 
 
 @pytest.mark.parametrize("value", ["text", 3, None, ["a"], {"name": "x", "port": 3}], ids=repr)
@@ -171,13 +188,46 @@ def test_variables_of_ansible_inventories_are_left_alone(value: Any) -> None:
         ("hostkeys", "host_keys"),
         ("host-keys", "host_keys"),
         ("conect_timeout", "connect_timeout"),
-        ("connection_attempts", "connect_attempts"),
+        ("servces", "services"),
+        ("survices", "services"),
+        ("conect_atempts", "connect_attempts"),
+        ("becom_pasword_file", "become_password_file"),
+        ("enviroments", "environment"),
+        ("mini-conda", "miniconda"),
+        ("PIP", "pip"),
         ("acount", "account"),
         ("biuld", "build"),
     ],
 )
 def test_misspelt_settings_are_found(name: str, meant: str) -> None:
     assert misspelt(name, None) == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "foreign"),
+    [
+        ("environment", "prod", True),
+        ("environment", {"pyton": "3.10"}, False),
+        ("apt", {"cache_valid_time": 3600}, True),
+        ("build", 12, True),
+        ("services", ["nginx"], True),
+        ("services", {"nginx": {"state": "started"}}, True),
+        ("services", {"qwen": {"modl": "qwen"}}, False),
+        ("models", ["a"], True),
+        ("models", {"m": {"path": 3}}, False),
+        ("connect_timeout", "10s", True),
+    ],
+)
+def test_what_may_be_somebodys_own(name: str, value: Any, foreign: bool) -> None:
+    assert is_foreign(name, value) == foreign
+
+
+def test_the_readmes_name_every_setting() -> None:
+    for file, mark in (("README.md", "**An existing Ansible"), ("README.zh-CN.md", "**现有的 Ansible")):
+        paragraph = (SHIPPED.parent / file).read_text("utf-8").split(mark)[1].split("\n\n")[0]
+        assert {name for name in HostSettings.model_fields if f"`{name}`" in paragraph} == set(
+            HostSettings.model_fields
+        )
 
 
 def test_a_foreign_name_with_our_content_is_a_misspelling() -> None:

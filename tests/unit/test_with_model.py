@@ -8,7 +8,7 @@ import pytest
 
 from provisioning.errors import ConfigurationError
 from provisioning.inventory import HostEntry
-from provisioning.settings import HostSettings
+from provisioning.settings import HostSettings, Model
 from provisioning.ssh_settings import SshSettings
 from provisioning.with_model import with_model
 
@@ -40,13 +40,26 @@ def test_a_folder_is_a_model() -> None:
     assert name == "Qwen2-7B"
 
 
+def test_another_services_model_of_the_same_name_stays() -> None:
+    told = {"models": {"Qwen": {"path": "~/Qwen"}, "Qwen-2": {"method": "demo"}}}
+    told["services"] = {"one": {"model": "Qwen"}, "two": {"model": "Qwen", "port": 8001}}
+    before = entry(**told)
+    changed = with_model(before, "/srv/Qwen", "one")
+    assert models(changed) == {"one": "Qwen-3", "two": "Qwen"}
+    assert changed.settings.models == {**before.settings.models, "Qwen-3": Model(path="/srv/Qwen")}
+    again = with_model(changed, "/srv/Qwen", "two")
+    assert models(again) == {"one": "Qwen-3", "two": "Qwen-3"}, "one folder needs no second name"
+    assert models(with_model(before, "~/Qwen", "one")) == models(before)
+
+
 def test_a_host_without_services_gets_one() -> None:
     assert models(with_model(entry(), "demo")) == {"demo": "demo"}
     assert models(with_model(entry(), "/srv/weights")) == {"weights": "weights"}
 
 
 @pytest.mark.parametrize(
-    ("model", "service", "says"), [("qwem", "", "qwen"), ("qwen", "tow", "two"), ("relative/x", "", "folder")]
+    ("model", "service", "says"),
+    [("qwem", "", "qwen"), ("qwen", "tow", "two"), ("relative/x", "", "folder"), ("/a\nb", "", "absolute path")],
 )
 def test_unknown_names(model: str, service: str, says: str) -> None:
     with pytest.raises(ConfigurationError) as caught:

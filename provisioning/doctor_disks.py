@@ -1,0 +1,54 @@
+"""Whether there is room on every file system of a host that gets much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from provisioning.facts import STATE
+from provisioning.findings import ERROR, GIB, OK, Finding
+from provisioning.host import quote
+from provisioning.site import Site
+
+DISK_FOR_VLLM = 6 * GIB
+"""vLLM and torch for CPUs take 3.4 GB, and as much again while they are unpacked; what else comes fits in beside."""
+LARGE = 7 * GIB // 2
+SMALL = GIB // 2
+
+
+def needs(site: Site) -> dict[str, int]:
+    """Give the folders that get much, and how much. (uv unpacks in its cache, not in /tmp.)"""
+    trained = [name for name, model in site.settings.models.items() if model.method == "demo"]
+    return {
+        site.environment: LARGE,
+        f"{site.home}/.cache/vllm-provisioning": LARGE,
+        STATE: SMALL,
+        "/usr": SMALL,
+        "/var/cache/vllm": SMALL,
+        **{site.model_path(name): SMALL for name in trained},
+    }
+
+
+def probe(site: Site) -> str:
+    """Print a line of df for each folder; for one that is yet to be made, that of the folder above."""
+    folders = " ".join(map(quote, needs(site)))
+    return (
+        f'for folder in {folders}; do while [ ! -e "$folder" ]; do folder=${{folder%/*}}; folder=${{folder:-/}}; done; '
+        'printf "%s\\n" "$(df -P -B1 "$folder" 2>/dev/null | tail -n 1)"; done'
+    )
+
+
+def findings(site: Site, output: str) -> Iterator[Finding]:
+    """Judge each file system once, by all that it gets."""
+    wanted: dict[str, int] = {}
+    free: dict[str, int] = {}
+    for row, need in zip(output.splitlines(), needs(site).values(), strict=False):
+        fields = row.split(maxsplit=5)
+        if len(fields) == 6 and fields[3].isdecimal():
+            wanted[fields[5]] = min(DISK_FOR_VLLM, wanted.get(fields[5], 0) + need)
+            free[fields[5]] = int(fields[3])
+    for mount, need in wanted.items():
+        if free[mount] >= need:
+            yield Finding(OK, "disk", f"{free[mount] / GIB:.0f} GiB free on {mount}")
+        else:
+            remedy = f"{need / GIB:g} GiB are needed there: make room."
+            yield Finding(ERROR, "disk", f"{free[mount] / GIB:.1f} GiB free on {mount}", remedy)

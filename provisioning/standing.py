@@ -1,0 +1,85 @@
+"""Where things stand while a run goes on: what each host is doing, and how many changes were made on it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass
+class _Host:
+    state: str = "waiting"
+    """`waiting`, `at work`, `done` or `failed`."""
+    doing: str = ""
+    said: str = ""
+    changes: int = 0
+
+    def __str__(self) -> str:
+        if self.state == "waiting":
+            return "not begun"
+        made = f"{self.changes} change{'s' if self.changes != 1 else ''}" if self.changes else "no change"
+        if self.state != "at work":
+            return f"{self.state}, {made} made"
+        said = f" ({self.said})" if self.said else ""
+        return f"{self.doing or 'looking'}{said}, {made} made before"
+
+
+class Standing:
+    """Takes notes from many threads at once; hosts are told of in the order in which they were announced."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._hosts: dict[str, _Host] = {}
+
+    def announce(self, hosts: Sequence[str]) -> None:
+        """Name the hosts that will be worked on."""
+        with self._lock:
+            self._hosts |= {host: _Host() for host in hosts}
+
+    @contextmanager
+    def working(self, host: str) -> Iterator[None]:
+        """Frame the work on a host."""
+        self._note(host, state="at work")
+        try:
+            yield
+        except Exception:
+            self._note(host, state="failed", doing="", said="")
+            raise
+        self._note(host, state="done", doing="", said="")
+
+    def begin(self, host: str, what: str) -> None:
+        """Note the change that begins."""
+        self._note(host, doing=what, said="")
+
+    def end(self, host: str) -> None:
+        """Note that the change has ended, one way or the other."""
+        self._note(host, doing="", said="")
+
+    def say(self, host: str, line: str) -> None:
+        """Note the last line of progress."""
+        self._note(host, said=line)
+
+    def count(self, host: str) -> None:
+        """Note a change that was made."""
+        with self._lock:
+            self._hosts.setdefault(host, _Host()).changes += 1
+
+    def _note(self, host: str, **values: str) -> None:
+        with self._lock:
+            found = self._hosts.setdefault(host, _Host())
+            for name, value in values.items():
+                setattr(found, name, value)
+
+    def now(self) -> list[str]:
+        """What every host is doing now, in a line each."""
+        with self._lock:
+            return [
+                f"{name} … {host.said or host.doing}" for name, host in self._hosts.items() if host.said or host.doing
+            ]
+
+    def lines(self) -> list[str]:
+        """Where things stand, in a line for each host."""
+        with self._lock:
+            return [f"{name}: {host}" for name, host in self._hosts.items()]

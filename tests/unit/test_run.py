@@ -1,0 +1,78 @@
+"""`./run` makes its virtual environment once, and makes it anew when it stopped working."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = Path(__file__).resolve().parents[2] / "run"
+PROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "stand-in"
+version = "1"
+"""
+BACKEND = """
+import zipfile
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    name, info = "stand_in-1-py3-none-any.whl", "stand_in-1.dist-info/"
+    with zipfile.ZipFile(f"{folder}/{name}", "w") as wheel:
+        wheel.writestr("stand_in.py", "import sys\\ndef main(): print('invoke', *sys.argv[1:])\\n")
+        wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: stand-in\\nVersion: 1\\n")
+        wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(info + "entry_points.txt", "[console_scripts]\\ninvoke = stand_in:main\\n")
+        wheel.writestr(info + "RECORD", "")
+    return name
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A small project that brings a program called `invoke`, and needs no network."""
+    folder = tmp_path / "a project"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(PROJECT)
+    (folder / "backend.py").write_text(BACKEND)
+    (folder / "constraints.txt").touch()
+    shutil.copy(RUN, folder / "run")
+    return folder
+
+
+def run(project: Path) -> tuple[str, bool]:
+    """What it said, and whether it set something up."""
+    environment = {**os.environ, "PYTHON": sys.executable, "PIP_NO_INDEX": "1"}
+    done = subprocess.run([project / "run", "--list"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, "setting up" in done.stderr
+
+
+def test_it_is_made_once_and_again_when_it_stopped_working(project: Path) -> None:
+    said = f"invoke --search-root {project} --list\n"
+    # An interpreter that is gone: its link hangs, and so does the first line of every program.
+    (project / ".venv/bin").mkdir(parents=True)
+    (project / ".venv/bin/python").symlink_to("/nowhere/python")
+    (project / ".venv/bin/invoke").write_text(f"#!{project}/.venv/bin/python\n")
+    (project / ".venv/bin/invoke").chmod(0o755)
+    stamp = subprocess.run(["cksum"], input=PROJECT, capture_output=True, text=True, check=True).stdout
+    (project / ".venv/.stamp").write_text(stamp)
+    (project / ".venv/.made-for").write_text(f"{project}\n")
+    assert run(project) == (said, True)
+    assert run(project) == (said, False)
+    # The interpreter has become another version: what is installed is for the old one.
+    (project / ".venv/.made-for").write_text(f"{project}\n3 9 /usr\n")
+    (project / ".venv/mark").touch()
+    assert run(project) == (said, True)
+    assert not (project / ".venv/mark").exists()
+    # Other pins fill it again, and leave what else is in it.
+    (project / ".venv/mark").touch()
+    (project / "constraints.txt").write_text("# another\n")
+    assert run(project) == (said, True)
+    assert (project / ".venv/mark").exists()
