@@ -125,10 +125,16 @@ def restart(host: Host, service: str, *, stop: str, start: str, lost: str, log: 
     tag = f"service-{secrets.token_hex(12)}"
     received = bytearray()
 
+    told = 0
+
     def on_output(chunk: bytes) -> None:
+        nonlocal told
         received.extend(chunk.replace(b"\0", b""))
-        for line in chunk.replace(b"\0", b"").decode(errors="replace").splitlines():
-            tell(f"{service}: {what} …" if (what := meaning(line)) else f"{service}: {line}")
+        *lines, rest = received[told:].split(b"\n")
+        told = len(received) - len(rest)
+        for line in (each.decode(errors="replace") for each in lines):
+            if line and not line.startswith("\x01"):
+                tell(f"{service}: {what} …" if (what := meaning(line)) else f"{service}: {line}")
 
     script = _FOLLOW.format(name=quote(service), log=log, stop=stop, start=start, lost=lost, tag=tag)
     host.run(script, timeout=60, on_output=on_output)

@@ -14,7 +14,7 @@ from provisioning.site import CONFIGURATION
 # A process knows what it was started with: a file that changed after its start, for whatever reason, shows here.
 FINGERPRINT = (
     '[ "${pid:-0}" = 0 ] || tr "\\0" "\\n" </proc/$pid/environ 2>/dev/null | '
-    'sed -n "s/^VLLMFINGERPRINT=/fingerprint=/p"'
+    'sed -n "s/^VLLM_FINGERPRINT=/fingerprint=/p"'
 )
 
 ABSENT = "absent"

@@ -14,7 +14,7 @@ from sites import DEMO, GIB, site, with_service
 
 from provisioning.resources import Directory, File
 from provisioning.resources.api_key import GeneratedApiKey
-from provisioning.resources.service import Service, SystemdService
+from provisioning.resources.service import FINGERPRINT, Service, SystemdService
 from provisioning.resources.supervisor_service import SupervisorService
 from provisioning.site import Site
 from provisioning.steps import service, vllm
@@ -297,3 +297,9 @@ def test_names_pass_the_shell() -> None:
     for shell in (two.probe(), two.start(), two.stop(), two.log(), two.recent(5, True), two.undo(""), two.register()):
         subprocess.run(["/bin/sh", "-n", "-c", shell], check=True)
     assert shlex.split(one.stop())[-1] == "vllm@demo.service"
+
+
+def test_a_process_tells_what_it_was_started_with() -> None:
+    shell = ["sh", "-c", f"pid=$$; {FINGERPRINT}"]
+    done = subprocess.run(shell, env={"VLLM_FINGERPRINT": "abc"}, capture_output=True, text=True, check=True)
+    assert done.stdout == "fingerprint=abc\n"
