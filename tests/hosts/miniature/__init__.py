@@ -20,7 +20,7 @@ from pathlib import Path
 FILES = Path(__file__).parent / "files"
 VERSION = "0.31.0"
 HOLD, HEAVY = "/srv/hold", "/srv/heavy"
-"""While the first exists on a machine, a compilation waits in its middle; where the second does, one file takes long."""
+"""While the first exists on a machine, a compilation waits halfway; where the second does, one file takes long."""
 
 
 def make(folder: Path) -> Path:
