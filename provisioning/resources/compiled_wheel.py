@@ -81,7 +81,7 @@ class CompiledWheel(Resource):
         state = "".join(f"; set -- {quote(folder)}; {text('tree_state.sh').strip()}" for folder in self.watched)
         folder = quote(self.folder)
         return (
-            f"tr -d '\\n' <{folder}/{MANIFEST} 2>/dev/null; echo; stat -c %s {folder}/*.whl 2>/dev/null || echo 0"
+            f"cat {folder}/{MANIFEST} 2>/dev/null | tr -d '\\n'; echo; stat -c %s {folder}/*.whl 2>/dev/null || echo 0"
             f"{state}; :"
         )
 

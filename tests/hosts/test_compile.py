@@ -178,7 +178,7 @@ def test_the_controller_is_killed_and_the_next_run_follows(
 def test_the_compiler_is_killed(builder: Machine, controller: Controller, sources: Sources) -> None:
     """Said first and with its cause; the next run goes on where it stopped."""
     builder.run(f"touch {miniature.HEAVY}")
-    running = controller.manage(builder, **sources.build(cmake_args="-DHEAVY=1")).start("build", "--verbose")
+    running = controller.manage(builder, **sources.build(cmake_args="-DKILLED=1")).start("build", "--verbose")
     deadline = time.monotonic() + 120
     while builder.run("pkill -KILL -f '[c]c1plus.*heavy'", check=False).returncode:
         assert time.monotonic() < deadline, running.output

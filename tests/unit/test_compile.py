@@ -187,6 +187,12 @@ def test_what_is_found_on_the_host(manifest: dict[str, Any], size: int, state: s
     assert not found or difference in found.text
 
 
+def test_a_host_without_it_says_so_in_the_same_form() -> None:
+    probe = ["sh", "-c", wheel(compiling()).probe()]
+    done = subprocess.run(probe, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
+    assert done.stdout == "\n0\n"
+
+
 def test_a_folder_has_a_state(tmp_path: Path) -> None:
     script = Path(compilation.__file__).parents[1] / "templates/tree_state.sh"
 
