@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from provisioning import becoming, probe
+from provisioning import becoming, gpus, probe
+from provisioning.gpus import Gpu
 from provisioning.host import Host, quote
 from provisioning.masking import server_of
 
@@ -43,8 +44,7 @@ _PROBES = {
     '"$p" -c \'import sys; print(sys.executable, "%d.%d" % sys.version_info[:2])\' 2>/dev/null; done; :',
     "manager": f"cat {MANAGER_RECORD} 2>/dev/null; :",
     "compilers": 'for c in gcc g++; do printf "%s %s\\n" $c "$($c -dumpfullversion 2>/dev/null)"; done',
-    "nvidia": "command -v nvidia-smi >/dev/null 2>&1 && timeout 10 nvidia-smi "
-    "--query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null; :",
+    "nvidia": gpus.PROBE,
 }
 
 
@@ -80,8 +80,9 @@ class Facts:
     """What made the Python environment here, once one was made: conda, uv, or nothing."""
     compilers: dict[str, str] = field(hash=False)
     """Full versions of gcc and g++; "" where there is none."""
-    gpus: tuple[str, ...] = ()
-    """NVIDIA GPUs as "name, driver, memory"."""
+    gpus: tuple[Gpu, ...] = ()
+    gpu_complaint: str = ""
+    """Why nvidia-smi names no GPU, in its own words."""
     sudo: str = "none"
     conda_present: bool = False
     conda_unreachable: str = ""
@@ -190,7 +191,8 @@ def _parse(text: dict[str, str]) -> Facts:
         compilers={
             name: version for name, _, version in (row.partition(" ") for row in text["compilers"].splitlines())
         },
-        gpus=tuple(row.strip() for row in text["nvidia"].splitlines() if row.strip()),
+        gpus=gpus.parse(text["nvidia"]),
+        gpu_complaint=gpus.complaint(text["nvidia"]),
         conda_present="present" in text["conda"],
     )
 

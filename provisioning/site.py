@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from provisioning import releases
+from provisioning import gpus, releases
 from provisioning.facts import STATE, Facts
 from provisioning.miniconda import Installer, installer
 from provisioning.settings import HostSettings
@@ -153,6 +153,7 @@ class Site:
             build.vllm,
             wheel=build.device == "cpu" and build.wheel is None,
             architecture=self.facts.architecture,
+            driver=gpus.driver_of(self.facts.gpus),
         )
 
     def require_compatible(self) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from provisioning.facts import _PROBES, ANSWERS, _parse, is_reached, reason
+from provisioning.gpus import Gpu
 
 WORDS = {
     "user": "root\n0\n/root\n",
@@ -19,7 +20,7 @@ WORDS = {
     "python": "/usr/bin/python3 3.11\n/usr/bin/python3.11 3.11\n/usr/bin/python3 3.11\n/opt/a b/python3 3.9\nbroken\n",
     "manager": "uv\n",
     "compilers": "gcc 12.2.0\ng++ \n",
-    "nvidia": "NVIDIA H200, 570.86.15, 143771 MiB\n",
+    "nvidia": "0, NVIDIA H200, 570.86.15, 143771 MiB, 9.0\n",
     "conda": "present\n",
     "sudo": "root",
 }
@@ -40,7 +41,8 @@ def test_a_host() -> None:
     assert facts.systemd == 252
     assert facts.pythons == (("/usr/bin/python3", "3.11"), ("/usr/bin/python3.11", "3.11"), ("/opt/a b/python3", "3.9"))
     assert facts.compilers == {"gcc": "12.2.0", "g++": ""}
-    assert facts.gpus == ("NVIDIA H200, 570.86.15, 143771 MiB",)
+    assert facts.gpus == (Gpu(0, "NVIDIA H200", "570.86.15", 143771 << 20, "9.0"),)
+    assert facts.gpu_complaint == ""
     assert (facts.manager, facts.conda_present) == ("uv", True)
 
 
