@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from provisioning import doctor_disks, probe
+from provisioning import doctor_disks, doctor_gpus, probe
 from provisioning.becoming import NO_SUDO
 from provisioning.converge import survey
 from provisioning.doctor_mirrors import mirrors
@@ -82,11 +82,7 @@ def _machine(site: Site) -> Iterator[Finding]:
     yield Finding(
         OK, "supervisor", f"systemd {version}" if version else "no systemd as PID 1: supervisord serves instead"
     )
-    gpus = ", ".join(facts.gpus) or "no NVIDIA GPU (or no driver)"
-    missing = device == "cuda" and not facts.gpus
-    yield Finding(
-        ERROR if missing else OK, "GPUs", gpus, "Install NVIDIA's driver, or build for cpu." if missing else ""
-    )
+    yield from doctor_gpus.findings(site)
 
 
 def _python(site: Site) -> Iterator[Finding]:

@@ -97,7 +97,8 @@ def _archive(site: Site) -> str:
 
 
 def _installers(site: Site) -> tuple[str, ...]:
-    if site.manager != "conda" and site.facts.manager:
+    settled = site.facts.manager or site.settings.environment.manager != "auto"
+    if site.manager != "conda" and settled:
         return ()
     try:
         return site.miniconda_urls

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from provisioning import becoming, probe
+from provisioning import becoming, gpus, probe
+from provisioning.gpus import Gpu
 from provisioning.host import Host, quote
 from provisioning.masking import server_of
 
@@ -49,8 +50,7 @@ _PROBES = {
     'printf "%s %s\\n" "$c" "$($c -dumpfullversion 2>/dev/null)"; done',
     "libc": "getconf GNU_LIBC_VERSION 2>/dev/null; :",
     "wheel": f"cat {INSTALLED_WHEEL} 2>/dev/null; :",
-    "nvidia": "command -v nvidia-smi >/dev/null 2>&1 && timeout 10 nvidia-smi "
-    "--query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null; :",
+    "nvidia": gpus.PROBE,
 }
 
 
@@ -86,8 +86,9 @@ class Facts:
     """What made the Python environment here, once one was made: conda, uv, or nothing."""
     compilers: dict[str, str] = field(hash=False)
     """Full versions of gcc and g++; "" where there is none."""
-    gpus: tuple[str, ...] = ()
-    """NVIDIA GPUs as "name, driver, memory"."""
+    gpus: tuple[Gpu, ...] = ()
+    gpu_complaint: str = ""
+    """Why nvidia-smi names no GPU, in its own words."""
     versioned_compilers: dict[str, str] = field(default_factory=dict, hash=False)
     """Full versions of gcc-12, g++-12 and the like."""
     glibc: str = ""
@@ -202,7 +203,8 @@ def _parse(text: dict[str, str]) -> Facts:
         manager=text["manager"].strip(),
         compilers={name: compilers[name] for name in ("gcc", "g++")},
         versioned_compilers={name: version for name, version in compilers.items() if "-" in name},
-        gpus=tuple(row.strip() for row in text["nvidia"].splitlines() if row.strip()),
+        gpus=gpus.parse(text["nvidia"]),
+        gpu_complaint=gpus.complaint(text["nvidia"]),
         conda_present="present" in text["conda"],
         glibc=text["libc"].strip().rpartition(" ")[2],
         installed_wheel=text["wheel"].strip(),

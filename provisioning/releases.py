@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import yaml
 
+from provisioning import gpus
 from provisioning.errors import IncompatibleError
 
 Device = Literal["cpu", "cuda"]
@@ -57,6 +58,7 @@ class Release:
     onednn: str | None
     cpu_requirements: str | None
     cpu_build_requirements: str | None  # None with sources: what pyproject.toml names is enough
+    cuda: str  # what that torch, and so the CUDA wheel, is built with: `12.8`
     cuda_architectures: tuple[str, ...]
     wheel: CpuWheel | None
 
@@ -99,6 +101,7 @@ def _release(row: Mapping[str, Any]) -> Release:
         onednn=row.get("onednn"),
         cpu_requirements=requirements.get("cpu"),
         cpu_build_requirements=requirements.get("build"),
+        cuda=torch.get("cuda_version", ""),
         cuda_architectures=tuple(row["cuda"]),
         wheel=CpuWheel(wheel["version"], wheel["torch"], {name: Pythons(*wheel[name]) for name in architectures})
         if wheel
@@ -113,25 +116,32 @@ def load() -> tuple[Release, ...]:
     return tuple(sorted(map(_release, rows), key=lambda release: number(release.version), reverse=True))
 
 
-def choose(python: str, device: Device, wanted: str, *, wheel: bool, architecture: str = "x86_64") -> Release:
-    """The release to install: `wanted`, or with "auto" the newest that works with this Python.
+def choose(
+    python: str, device: Device, wanted: str, *, wheel: bool, architecture: str = "x86_64", driver: str = ""
+) -> Release:
+    """The release to install: `wanted`, or with "auto" the newest that works with this Python (and this driver).
 
     `wheel` asks for a prebuilt CPU wheel; without it the release is compiled. For CUDA, vLLM's own wheel is meant.
     A pair that cannot work is an IncompatibleError which names what would.
     """
-    fits = [release for release in load() if not _obstacle(release, python, device, wheel, architecture)]
+    obstacle = functools.partial(
+        _obstacle, python=python, device=device, wheel=wheel, architecture=architecture, driver=driver
+    )
+    fits = [release for release in load() if not obstacle(release)]
     if wanted != "auto":
         release = find(wanted)
-        reason = _obstacle(release, python, device, wheel, architecture)
+        reason = obstacle(release)
         if reason:
-            raise IncompatibleError(f"vLLM {release.version} {reason}", remedy=_remedy(release, python, device, fits))
+            remedy = _remedy(release, python, fits) or f"install NVIDIA's driver {gpus.least_driver(release.cuda)}"
+            raise IncompatibleError(f"vLLM {release.version} {reason}", remedy=remedy)
         return release
     if not fits:
-        newest = _obstacle(load()[0], python, device, wheel, architecture)
+        with_driver = f", driver {driver}" if device == "cuda" and driver else ""
         raise IncompatibleError(
-            f"no release of vLLM works with Python {python} for {device} on {architecture}",
-            cause=f"the newest, {load()[0].version}, {newest}",
-            remedy="choose another Python: 3.10 to 3.13 have the widest choice",
+            f"no release of vLLM works with Python {python} for {device} on {architecture}{with_driver}",
+            cause=f"the newest, {load()[0].version}, {obstacle(load()[0])}",
+            remedy="choose another Python: 3.10 to 3.13 have the widest choice"
+            + (", or install a newer driver" if with_driver else ""),
         )
     return fits[0]
 
@@ -160,9 +170,13 @@ def _did_you_mean(version: str) -> str:
     return f"did you mean {' or '.join(same or older + newer)}?"
 
 
-def _obstacle(release: Release, python: str, device: Device, wheel: bool, architecture: str) -> str:
+def _obstacle(release: Release, *, python: str, device: Device, wheel: bool, architecture: str, driver: str) -> str:
     """Why this release cannot be installed so, as the end of a sentence; empty when it can."""
-    device_obstacles = _device_obstacle(release, python, device, wheel, architecture)
+    device_obstacles = (
+        _cuda_obstacle(release, architecture, driver)
+        if device == "cuda"
+        else _cpu_obstacle(release, python, wheel, architecture)
+    )
     return next(itertools.chain(_python_obstacle(release, python), device_obstacles), "")
 
 
@@ -173,11 +187,15 @@ def _python_obstacle(release: Release, python: str) -> Iterator[str]:
         yield f"runs on Python {release.pythons}, not on {python}"
 
 
-def _device_obstacle(release: Release, python: str, device: Device, wheel: bool, architecture: str) -> Iterator[str]:
-    if device == "cuda":
-        if architecture not in release.cuda_architectures:
-            yield f"has no CUDA wheel for {architecture}"
-    elif not wheel:
+def _cuda_obstacle(release: Release, architecture: str, driver: str) -> Iterator[str]:
+    if architecture not in release.cuda_architectures:
+        yield f"has no CUDA wheel for {architecture}"
+    if too_old := gpus.obstacle(driver, release.cuda):
+        yield too_old
+
+
+def _cpu_obstacle(release: Release, python: str, wheel: bool, architecture: str) -> Iterator[str]:
+    if not wheel:
         if release.cpu_requirements is None:
             yield "has no source distribution on the package index to compile"
     elif release.wheel is None:
@@ -186,7 +204,7 @@ def _device_obstacle(release: Release, python: str, device: Device, wheel: bool,
         yield f"has no prebuilt CPU wheel for Python {python} on {architecture}"
 
 
-def _remedy(release: Release, python: str, device: Device, fits: list[Release]) -> str:
+def _remedy(release: Release, python: str, fits: list[Release]) -> str:
     """What would work instead: another release with this Python, or another Python."""
     older = [fit.version for fit in fits if number(fit.version) < number(release.version)]
     newer = [fit.version for fit in fits if number(fit.version) > number(release.version)]

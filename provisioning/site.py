@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from provisioning import releases
+from provisioning import gpus, releases
 from provisioning.errors import IncompatibleError
 from provisioning.facts import STATE, Facts
 from provisioning.miniconda import Installer, installer
@@ -171,7 +171,14 @@ class Site:
 
     def _choose(self, *, wheel: bool) -> releases.Release:
         build = self.settings.build
-        return releases.choose(self.python, build.device, build.vllm, wheel=wheel, architecture=self.facts.architecture)
+        return releases.choose(
+            self.python,
+            build.device,
+            build.vllm,
+            wheel=wheel,
+            architecture=self.facts.architecture,
+            driver=gpus.driver_of(self.facts.gpus),
+        )
 
     def require_compatible(self) -> None:
         """Refuse, before anything is installed, a Python and a vLLM that cannot work together (`IncompatibleError`)."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from bare_hosts import FACTS
 
+from provisioning.gpus import Gpu
 from provisioning.settings import HostSettings
 from provisioning.site import Site
 
@@ -28,6 +29,11 @@ SERVER = replace(
 def site(told: dict[str, Any] = DEMO, **facts: Any) -> Site:
     """A host with these settings, and facts that differ from `SERVER`'s."""
     return Site("web1", HostSettings.model_validate(told), replace(SERVER, **facts))
+
+
+def h100s(count: int, driver: str = "580.159.04") -> tuple[Gpu, ...]:
+    """The GPUs of a host that has some."""
+    return tuple(Gpu(number, "NVIDIA H100", driver, 81559 << 20, "9.0") for number in range(count))
 
 
 def with_service(**changes: Any) -> dict[str, Any]:

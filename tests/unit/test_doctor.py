@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sites import DEMO, GIB, site
+from sites import DEMO, GIB, h100s, site
 
 from provisioning import doctor, doctor_disks, inventory
 from provisioning.doctor_mirrors import Mirror, mirrors
@@ -76,8 +76,37 @@ def test_a_gpu_is_missed_only_where_it_is_wanted() -> None:
     cuda = {**DEMO, "build": {"device": "cuda"}}
     assert examined(site())["GPUs"].level == OK
     assert examined(site(cuda))["GPUs"].level == ERROR
-    found = examined(site(cuda, gpus=("NVIDIA H100, 550.54, 81559 MiB",)))["GPUs"]
-    assert (found.level, found.text) == (OK, "NVIDIA H100, 550.54, 81559 MiB")
+    found = examined(site(cuda, gpus=h100s(2)))
+    assert (found["GPUs"].level, found["GPUs"].text) == (OK, "2 × NVIDIA H100 (80 GiB, capability 9.0)")
+    assert (found["driver"].level, found["driver"].text) == (OK, "580.159.04, runs CUDA 13.x")
+    assert "driver" not in examined(site())
+
+
+def test_a_driver_that_answers_with_an_error() -> None:
+    cuda = {**DEMO, "build": {"device": "cuda"}}
+    found = examined(site(cuda, gpu_complaint="Failed to initialize NVML: Driver/library version mismatch"))["GPUs"]
+    assert (found.level, found.text) == (ERROR, "Failed to initialize NVML: Driver/library version mismatch")
+    assert "580" in found.remedy
+
+
+def test_a_driver_that_the_wanted_release_cannot_run_with() -> None:
+    cuda = {**DEMO, "build": {"device": "cuda", "vllm": "0.30.0"}}
+    found = examined(site(cuda, gpus=h100s(1, "535.183.01")))
+    assert found["driver"].text == "535.183.01, runs CUDA 12.x"
+    assert found["vLLM"].level == ERROR
+    assert "needs CUDA 13.0" in found["vLLM"].text
+    assert "0.19.1" in found["vLLM"].remedy
+
+
+def test_room_for_torch_and_cuda() -> None:
+    cuda = {**DEMO, "build": {"device": "cuda"}}
+    found = examined(site(cuda, gpus=h100s(1)), disk=10 * GIB)["disk"]
+    assert (found.level, found.remedy) == (ERROR, "16 GiB are needed there: make room.")
+
+
+def test_minicondas_mirrors_are_nothing_to_whoever_chose_uv() -> None:
+    assert not any("conda" in each.setting for each in mirrors(site({"environment": {"manager": "uv"}}, manager="")))
+    assert any("conda" in each.setting for each in mirrors(site({}, manager="")))
 
 
 def test_a_pair_that_cannot_work_is_named() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from provisioning.facts import _PROBES, ANSWERS, _parse, is_reached, reason
+from provisioning.gpus import Gpu
 
 WORDS = {
     "user": "root\n0\n/root\n",
@@ -21,7 +22,7 @@ WORDS = {
     "compilers": "gcc 12.2.0\ng++ \ng++-13 13.3.0\n",
     "libc": "glibc 2.36\n",
     "wheel": "",
-    "nvidia": "NVIDIA H200, 570.86.15, 143771 MiB\n",
+    "nvidia": "0, NVIDIA H200, 570.86.15, 143771 MiB, 9.0\n",
     "conda": "present\n",
     "sudo": "root",
 }
@@ -44,7 +45,8 @@ def test_a_host() -> None:
     assert facts.compilers == {"gcc": "12.2.0", "g++": ""}
     assert facts.versioned_compilers == {"g++-13": "13.3.0"}
     assert facts.glibc == "2.36"
-    assert facts.gpus == ("NVIDIA H200, 570.86.15, 143771 MiB",)
+    assert facts.gpus == (Gpu(0, "NVIDIA H200", "570.86.15", 143771 << 20, "9.0"),)
+    assert facts.gpu_complaint == ""
     assert (facts.manager, facts.conda_present) == ("uv", True)
 
 

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+from pathlib import Path
+
 import pytest
 
-from provisioning import releases
-from provisioning.errors import IncompatibleError, ProvisioningError
+from provisioning import gpus, releases
+from provisioning.errors import ExitCode, IncompatibleError, ProvisioningError
+
+SCRIPT = Path(__file__).parents[2] / "scripts/update_releases.py"
+specification = importlib.util.spec_from_file_location("update_releases", SCRIPT)
+assert specification
+assert specification.loader
+update_releases = importlib.util.module_from_spec(specification)
+sys.modules["update_releases"] = update_releases
+specification.loader.exec_module(update_releases)
 
 
 def refused(python: str, device: releases.Device, wanted: str, *, wheel: bool, architecture: str = "x86_64") -> str:
@@ -28,6 +40,7 @@ def test_every_release_is_known_newest_first() -> None:
 def test_each_release_is_whole(release: releases.Release) -> None:
     assert releases.number(release.python_min) < releases.number(release.python_max)
     assert release.torch_cuda
+    assert release.cuda.startswith(("12.", "13."))
     assert release.cuda_architectures
     if release.cpu_requirements:
         assert release.torch_cpu
@@ -102,6 +115,47 @@ def test_no_source_to_compile() -> None:
 
 def test_no_cuda_wheel_for_the_architecture() -> None:
     assert "no CUDA wheel for aarch64" in refused("3.12", "cuda", "0.8.5", wheel=True, architecture="aarch64")
+
+
+@pytest.mark.parametrize(
+    ("driver", "version"),
+    [("580.159.04", "0.33.0"), ("610.43", "0.33.0"), ("575.57.08", "0.19.1"), ("525.60.13", "0.19.1"), ("", "0.33.0")],
+)
+def test_auto_takes_the_newest_that_the_driver_can_run(driver: str, version: str) -> None:
+    assert releases.choose("3.12", "cuda", "auto", wheel=False, driver=driver).version == version
+
+
+def test_a_driver_too_old_for_the_wanted_release() -> None:
+    with pytest.raises(IncompatibleError) as caught:
+        releases.choose("3.12", "cuda", "0.25.1", wheel=False, driver="550.54.15")
+    assert caught.value.message == f"vLLM 0.25.1 {gpus.obstacle('550.54.15', '13.0')}"
+    assert caught.value.remedy == "with Python 3.12 the newest is 0.19.1"
+    assert caught.value.exit_code == ExitCode.INCOMPATIBLE
+
+
+def test_a_driver_too_old_for_all() -> None:
+    with pytest.raises(IncompatibleError) as caught:
+        releases.choose("3.12", "cuda", "auto", wheel=False, driver="470.82.01")
+    assert "driver 470.82.01" in caught.value.message
+    assert "the host's driver 470.82.01 runs CUDA 11.x at most" in caught.value.cause
+    assert "newer driver" in caught.value.remedy
+
+
+def test_a_driver_is_nothing_to_a_cpu() -> None:
+    assert releases.choose("3.12", "cpu", "auto", wheel=True, driver="390.1").version == "0.32.0"
+
+
+@pytest.mark.parametrize(
+    ("requires", "cuda"),
+    [
+        ('nvidia-cuda-runtime-cu12 (==12.1.105) ; platform_system == "Linux"', "12.1"),
+        ('nvidia-cuda-runtime-cu12==12.8.90; platform_system == "Linux"', "12.8"),
+        ('cuda-toolkit[cublas,cudart,nvtx]==13.0.2; platform_system == "Linux"', "13.0"),
+        ("cuda-bindings<14,>=13.0.3", ""),
+    ],
+)
+def test_the_cuda_of_a_torch_is_read_from_what_it_depends_on(requires: str, cuda: str) -> None:
+    assert update_releases.cuda_version(f"Name: torch\nRequires-Dist: filelock\nRequires-Dist: {requires}\n") == cuda
 
 
 def test_a_python_that_nothing_works_with() -> None:
