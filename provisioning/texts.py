@@ -66,5 +66,6 @@ VllmVersion = Annotated[str, Matching(r"auto|\d+(\.\d+)+[A-Za-z0-9.+]*", '"auto"
 CpuList = Annotated[
     str, Matching(r"auto|\d+(-\d+)?([,|]\d+(-\d+)?)*", '"auto", or CPUs such as "0-7" ("0-7|8-15" for two ranks)')
 ]
+GpuList = Annotated[str, Matching(r"auto|\d+(,\d+)*", '"auto", or numbers of GPUs such as "0" or "0,1"')]
 Address = Annotated[str, Matching(r"[A-Za-z0-9.:_-]+", "an IP address or a host name")]
 Seconds = Annotated[int, Field(ge=1)]

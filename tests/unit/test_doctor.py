@@ -98,6 +98,14 @@ def test_a_driver_that_the_wanted_release_cannot_run_with() -> None:
     assert "0.19.1" in found["vLLM"].remedy
 
 
+def test_services_that_share_a_gpu() -> None:
+    two = {"one": {"model": "demo"}, "two": {"model": "demo", "port": 8001}}
+    cuda = {**DEMO, "services": two, "build": {"device": "cuda"}}
+    assert examined(site(cuda, gpus=h100s(2)))["GPUs"].level == OK
+    found = examined(site(cuda, gpus=h100s(1)))["GPUs"]
+    assert (found.level, found.text) == (WARNING, "one, two share GPU 0, each with 45% of its memory")
+
+
 def test_room_for_torch_and_cuda() -> None:
     cuda = {**DEMO, "build": {"device": "cuda"}}
     found = examined(site(cuda, gpus=h100s(1)), disk=10 * GIB)["disk"]
