@@ -24,6 +24,7 @@ from provisioning.texts import (
     DEFAULT_MINICONDA,
     AccountName,
     AptMirror,
+    Distribution,
     HostPath,
     InstallerVersion,
     Line,
@@ -105,7 +106,8 @@ class Pip(Section):
     """Where Python packages come from."""
 
     index: PipIndex = Field(
-        default="host", description="Package index: host (as the host is configured), tuna, or a URL."
+        default="host",
+        description="Package index: host (as the host is configured), tuna, a URL, or none (find_links alone).",
     )
     extra_indexes: Annotated[tuple[Url, ...], FromList] = Field(default=(), description="URLs of further indexes.")
     find_links: Annotated[tuple[Line, ...], FromList] = Field(
@@ -121,6 +123,9 @@ class Environment(Section):
     )
     name: Name = Field(default="vLLM", description="Name of the environment.")
     python: PythonVersion = Field(default="3.10", description="Version of Python, in quotes.")
+    site_packages: Annotated[tuple[HostPath, ...], FromList] = Field(
+        default=(), description="Folders of Python packages that are on the host and count behind its own."
+    )
 
 
 class Build(Section):
@@ -133,6 +138,9 @@ class Build(Section):
     )
     wheel: Line | None = Field(
         default=None, description="URL, or path on the host, of vLLM's wheel; null looks in the index."
+    )
+    exclude: Annotated[tuple[Distribution, ...], FromList] = Field(
+        default=(), description="Python packages that vLLM asks for and that are not installed."
     )
     torch_indexes: Annotated[tuple[Url, ...], FromList, Field(min_length=1)] = Field(
         default=("https://mirror.nju.edu.cn/pytorch/whl/cpu", "https://download.pytorch.org/whl/cpu"),

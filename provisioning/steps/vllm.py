@@ -31,7 +31,9 @@ def resources(site: Site) -> Iterator[Resource]:
 
 def state(site: Site) -> str:
     """Everything that decides what is installed, in a line that everybody may read."""
-    return masked(" ".join((*requirements(site), f"for {site.settings.build.device}, Python {site.python}")))
+    build = site.settings.build
+    without = f", without {' '.join(build.exclude)}" if build.exclude else ""
+    return masked(" ".join((*requirements(site), f"for {build.device}, Python {site.python}{without}")))
 
 
 def requirements(site: Site) -> tuple[str, ...]:
@@ -61,7 +63,8 @@ def _torch(site: Site, version: str) -> str:
 
 
 def _install(site: Site, stamp: str) -> str:
-    cpu = site.settings.build.device == "cpu"
+    build = site.settings.build
+    cpu = build.device == "cpu"
     wanted = requirements(site)
     return load("install_vllm.sh").render(
         quote=quote,
@@ -69,12 +72,12 @@ def _install(site: Site, stamp: str) -> str:
         private=[requirement for requirement in wanted if holds_login(requirement)],
         public=[requirement for requirement in wanted if not holds_login(requirement)],
         python=site.environment_python,
-        torch_indexes=list(site.settings.build.torch_indexes) if cpu else [],
+        torch_indexes=list(build.torch_indexes) if cpu and site.settings.pip.index != "none" else [],
         # From a plain index these come for CUDA, and break `import transformers` beside a CPU build of torch
         # ("operator torchvision::nms does not exist").
-        excludes=("torchvision", "torchaudio", "torchcodec") if cpu else (),
+        excludes=(*(("torchvision", "torchaudio", "torchcodec") if cpu else ()), *build.exclude),
         check=text("check_vllm.py"),
-        device=site.settings.build.device,
+        device=build.device,
         stamp=stamp,
         state=state(site),
     )

@@ -110,6 +110,20 @@ def test_room_for_torch_and_cuda() -> None:
     cuda = {**DEMO, "build": {"device": "cuda"}}
     found = examined(site(cuda, gpus=h100s(1)), disk=10 * GIB)["disk"]
     assert (found.level, found.remedy) == (ERROR, "16 GiB are needed there: make room.")
+    there = {**DEMO, "build": {"device": "cuda", "exclude": ["torch"]}}
+    assert examined(site(there, gpus=h100s(1)), disk=10 * GIB)["disk"].level == OK
+
+
+def test_without_an_index_the_folders_are_asked_for(tmp_path: Path) -> None:
+    offline = {"pip": {"index": "none", "find_links": [str(tmp_path), "/no/where", "https://a.example.com/w/"]}}
+    here, nowhere, page = mirrors(site({**DEMO, **offline}, manager="uv"))
+    said = []
+    for mirror in (here, nowhere):
+        done = subprocess.run(["sh", "-c", mirror.probe], capture_output=True, text=True, check=True)
+        said.append(mirror.judge(done.stdout))
+    assert [each.level for each in said] == [OK, WARNING]
+    assert "pip.find_links" in said[1].remedy
+    assert page.asks == "ask https://a.example.com/w/"
 
 
 def test_minicondas_mirrors_are_nothing_to_whoever_chose_uv() -> None:
