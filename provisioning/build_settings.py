@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import Self
 
 from provisioning.serve_settings import FromList, Section
-from provisioning.texts import HostPath, Line, Name, Revision, Source, TreeSource, Url, VllmVersion
+from provisioning.texts import Distribution, HostPath, Line, Name, Revision, Source, TreeSource, Url, VllmVersion
 
 VLLM_GIT = "https://github.com/vllm-project/vllm.git"
 ONEDNN = (
@@ -51,6 +51,9 @@ class Build(Section):
     )
     wheel: Line | None = Field(
         default=None, description="URL, or path on the host, of vLLM's wheel; null looks in the index."
+    )
+    exclude: Annotated[tuple[Distribution, ...], FromList] = Field(
+        default=(), description="Python packages that vLLM asks for and that are not installed."
     )
     torch_indexes: Annotated[tuple[Url, ...], FromList, Field(min_length=1)] = Field(
         default=("https://mirror.nju.edu.cn/pytorch/whl/cpu", "https://download.pytorch.org/whl/cpu"),

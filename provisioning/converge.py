@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from provisioning import facts, made, probe
+from provisioning import facts, gpu_sharing, made, probe
 from provisioning.errors import IncompatibleError, NotConvergedError, ProvisioningError
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
@@ -70,8 +70,9 @@ def survey(host: Host, entry: HostEntry) -> Site:
 
 
 def survey_to_change(host: Host, entry: HostEntry) -> Site:
-    """As `survey`; raises `IncompatibleError`, before anything is installed, where Python and vLLM do not fit."""
+    """As `survey`; raises `IncompatibleError`, before anything is installed, where Python, vLLM and GPUs do not fit."""
     site = survey(host, entry)
+    gpu_sharing.require(site)
     site.require_compatible()
     return site
 

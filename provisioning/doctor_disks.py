@@ -32,7 +32,7 @@ def needs(site: Site) -> dict[str, int]:
 
 
 def _brings_cuda(site: Site) -> bool:
-    return site.settings.build.device == "cuda"
+    return site.settings.build.device == "cuda" and "torch" not in site.settings.build.exclude
 
 
 def probe(site: Site) -> str:

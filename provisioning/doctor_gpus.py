@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provisioning.findings import ERROR, OK, Finding
+from provisioning import gpu_sharing
+from provisioning.findings import ERROR, OK, WARNING, Finding
 from provisioning.gpus import describe, driver_of, least_driver, newest_cuda
 from provisioning.site import Site
 
@@ -21,3 +22,5 @@ def findings(site: Site) -> Iterator[Finding]:
     yield Finding(OK, "GPUs", describe(found))
     # Which release that allows, and whether it is the wanted one, the line on vLLM says.
     yield Finding(OK, "driver", f"{driver}, runs CUDA {newest_cuda(driver) or 'of no known version'}")
+    if wanted:
+        yield from (Finding(WARNING, "GPUs", *note) for note in gpu_sharing.notes(site))

@@ -13,6 +13,7 @@ from provisioning.findings import OK, WARNING, Finding
 from provisioning.host import quote
 from provisioning.masking import server_of
 from provisioning.resources.apt_mirror import AptMirror
+from provisioning.settings import Pip
 from provisioning.site import Site
 
 # Prints the URL, the status or why there is none, and for a refusal the server's own words: a filtered network answers
@@ -77,15 +78,23 @@ def mirrors(site: Site) -> Iterator[Mirror]:
     settings = site.settings
     if settings.apt.mirror != "none":
         yield Mirror(_archive(site), "apt.mirror")
-    told = pip_conf.options(settings.pip).get("index-url", "")
-    yield Mirror(_PACKAGE_INDEX.format(told=quote(told)), "pip.index")
-    for url in settings.pip.extra_indexes:
-        yield Mirror(f"ask {quote(url)}", "pip.extra_indexes", root=True)
+    yield from _package_indexes(settings.pip)
     for url in _installers(site):
         yield Mirror(f"ask {quote(url)}", "miniconda.mirrors", others=True)
-    if settings.build.device == "cpu":
+    if settings.build.device == "cpu" and settings.pip.index != "none":
         for url in settings.build.torch_indexes:
             yield Mirror(f"ask {quote(url.rstrip('/') + '/torch/')}", "build.torch_indexes", others=True)
+
+
+def _package_indexes(pip: Pip) -> Iterator[Mirror]:
+    """Give the index and what else pip looks at; without an index, the folders that stand in for it."""
+    if pip.index == "none":
+        for folder in pip.find_links:
+            yield Mirror(f"ask {quote(folder if '://' in folder else f'file://{folder}')}", "pip.find_links")
+        return
+    yield Mirror(_PACKAGE_INDEX.format(told=quote(pip_conf.options(pip).get("index-url", ""))), "pip.index")
+    for url in pip.extra_indexes:
+        yield Mirror(f"ask {quote(url)}", "pip.extra_indexes", root=True)
 
 
 def _archive(site: Site) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from provisioning.settings import Pip
 
@@ -13,7 +13,8 @@ TUNA = "https://pypi.tuna.tsinghua.edu.cn/simple"
 def options(pip: Pip) -> dict[str, str]:
     """Give the options of `[global]` that the settings name."""
     wanted = {
-        "index-url": {"host": "", "tuna": TUNA}.get(pip.index, pip.index),
+        "index-url": {"host": "", "none": "", "tuna": TUNA}.get(pip.index, pip.index),
+        "no-index": "true" if pip.index == "none" else "",
         "extra-index-url": " ".join(pip.extra_indexes),
         "find-links": " ".join(pip.find_links),
     }
@@ -26,18 +27,19 @@ def variables(pip: Pip) -> list[tuple[str, str]]:
 
 
 def merge(existing: str, wanted: Mapping[str, str]) -> str:
-    """Set options of `[global]`; every other line stays as it is."""
+    """Set options of `[global]`; every other line stays as it is, but for a `no-index` that would hide our index."""
     lines = existing.splitlines()
     if "[global]" not in (line.strip() for line in lines):
         lines = ["[global]", *lines] if not lines else ["[global]", "", *lines]
     start = next(number for number, line in enumerate(lines) if line.strip() == "[global]") + 1
     end = next((n for n in range(start, len(lines)) if re.match(r"\s*\[", lines[n])), len(lines))
-    kept = _without(lines[start:end], wanted)
+    gone = {*wanted, *(("no-index",) if "index-url" in wanted else ())}
+    kept = _without(lines[start:end], gone)
     ours = [f"{key} = {value}" for key, value in wanted.items()]
     return "\n".join([*lines[:start], *ours, *kept, *lines[end:]]) + "\n"
 
 
-def _without(lines: list[str], keys: Mapping[str, str]) -> list[str]:
+def _without(lines: list[str], keys: Collection[str]) -> list[str]:
     """Drop options with these keys, and the indented lines that go on with their values."""
     kept, dropping = [], False
     for line in lines:

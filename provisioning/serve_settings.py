@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from provisioning.texts import Address, CpuList, Line, Name, Seconds, ServiceVariable, Text, VariableName
+from provisioning.texts import Address, CpuList, GpuList, Line, Name, Seconds, ServiceVariable, Text, VariableName
 
 FromList = Field(strict=False)  # YAML has lists where a frozen model wants a tuple; the items stay strict
 
@@ -62,7 +62,10 @@ class Serve(Section):
         default="auto", description="CPUs to compute on, such as 0-7; auto follows from the host's cores."
     )
     tensor_parallel_size: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
-        default=1, description="Number of devices that share one model; auto follows from the host's devices."
+        default=1, description="Number of devices that share one model; auto takes as many of its GPUs as divide it."
+    )
+    gpus: GpuList = Field(
+        default="auto", description='GPUs to compute on, such as "0,1"; auto shares them out among the services.'
     )
     eager: bool = Field(
         default=False, description="Skip compilation: starts sooner, serves slower, needs no C++ compiler."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from provisioning import releases, tuning
+from provisioning import gpu_sharing, releases, tuning
 from provisioning.serve_settings import ResolvedService
 from provisioning.site import CONFIGURATION, Site
 
@@ -38,8 +38,7 @@ def environment(site: Site, service: ResolvedService, index: int) -> dict[str, s
         values |= {"CC": f"gcc-{version}", "CXX": f"g++-{version}"}
     if service.api_key != "none":
         values["VLLM_API_KEY_FILE"] = f"{CONFIGURATION}/{service.name}.key"
-    if site.settings.build.device == "cpu":
-        values |= _on_cpu(site, service, index)
+    values |= _on_cpu(site, service, index) if site.settings.build.device == "cpu" else _on_gpus(site, service)
     return values | service.environment
 
 
@@ -60,6 +59,17 @@ def _on_cpu(site: Site, service: ResolvedService, index: int) -> dict[str, str]:
     return values
 
 
+def _on_gpus(site: Site, service: ResolvedService) -> dict[str, str]:
+    # By their place on the bus, as nvidia-smi numbers them; CUDA itself begins with the fastest.
+    values = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    if numbers := gpu_sharing.of(site, service):
+        values["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, numbers))
+    if service.tensor_parallel_size == "auto":
+        # How many divide the model's heads its folder says: serve.py looks there. vLLM itself does not hear of this.
+        values["VLLM_GPUS"] = str(len(site.facts.gpus))
+    return values
+
+
 def _kv_cache(site: Site, service: ResolvedService, services: int) -> int:
     # The demo model's longest context takes a few MiB: a proof of the pipeline is no reason to take half the memory.
     is_demo = site.settings.models[service.model].method == "demo"
@@ -67,11 +77,8 @@ def _kv_cache(site: Site, service: ResolvedService, services: int) -> int:
 
 
 def _tensor_parallel_size(site: Site, service: ResolvedService) -> int:
-    """As told; `auto` is the largest power of two among the GPUs, and one on a CPU."""
-    if service.tensor_parallel_size != "auto":
-        return service.tensor_parallel_size
-    gpus = len(site.facts.gpus) if site.settings.build.device == "cuda" else 0
-    return 1 << (max(1, gpus).bit_length() - 1)
+    """As told; `auto` is one on a CPU, and on GPUs what serve.py finds when it starts."""
+    return 1 if service.tensor_parallel_size == "auto" else service.tensor_parallel_size
 
 
 def arguments(site: Site, service: ResolvedService) -> list[str]:
@@ -84,6 +91,8 @@ def arguments(site: Site, service: ResolvedService) -> list[str]:
         given += ["--max-model-len", str(service.max_model_len)]
     if (devices := _tensor_parallel_size(site, service)) > 1:
         given += ["--tensor-parallel-size", str(devices)]
+    if site.settings.build.device == "cuda" and (share := gpu_sharing.memory_utilization(site, service)):
+        given += ["--gpu-memory-utilization", str(share)]
     if service.eager:
         given.append("--enforce-eager")
     if releases.number(site.release.version) >= releases.number(QUIET_SINCE):

@@ -105,7 +105,8 @@ class Pip(Section):
     """Where Python packages come from."""
 
     index: PipIndex = Field(
-        default="host", description="Package index: host (as the host is configured), tuna, or a URL."
+        default="host",
+        description="Package index: host (as the host is configured), tuna, a URL, or none (find_links alone).",
     )
     extra_indexes: Annotated[tuple[Url, ...], FromList] = Field(default=(), description="URLs of further indexes.")
     find_links: Annotated[tuple[Line, ...], FromList] = Field(
@@ -121,6 +122,9 @@ class Environment(Section):
     )
     name: Name = Field(default="vLLM", description="Name of the environment.")
     python: PythonVersion = Field(default="3.10", description="Version of Python, in quotes.")
+    site_packages: Annotated[tuple[HostPath, ...], FromList] = Field(
+        default=(), description="Folders of Python packages that are on the host and count behind its own."
+    )
 
 
 class Model(Section):

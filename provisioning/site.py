@@ -164,6 +164,11 @@ class Site:
         return True
 
     @property
+    def site_packages(self) -> tuple[str, ...]:
+        """Folders of the host with packages that the environment sees behind its own."""
+        return tuple(map(self.expand, self.settings.environment.site_packages))
+
+    @property
     def release(self) -> releases.Release:
         """The release of vLLM to install. Raises `IncompatibleError` where Python and vLLM cannot work together."""
         build = self.settings.build

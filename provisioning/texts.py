@@ -56,7 +56,7 @@ ServiceVariable = Annotated[
 HostPath = Annotated[str, Matching(r"(/|~/|~$)[^\x00-\x1f\x7f-\x9f]*", "an absolute path, or one that begins with ~/")]
 Url = Annotated[str, Matching(r"(https?|file)://[!-~]+", "a URL (http, https or file)")]
 AptMirror = Annotated[str, Matching(r"none|tuna|https?://[!-~]+", '"none", "tuna" or an http(s) URL')]
-PipIndex = Annotated[str, Matching(r"host|tuna|(https?|file)://[!-~]+", '"host", "tuna" or a URL')]
+PipIndex = Annotated[str, Matching(r"host|tuna|none|(https?|file)://[!-~]+", '"host", "tuna", "none" or a URL')]
 PackageName = Annotated[str, Matching(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?", "the name of a Debian package")]
 InstallerVersion = Annotated[
     str, Matching(r"latest|py\d+_\d[\d.]*-\d+", f'"latest", or a version such as "{DEFAULT_MINICONDA}"')
@@ -70,5 +70,9 @@ _TREE = r"(https?|ssh|git|file)://[!-~]+|[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[!-~]+|
 TreeSource = Annotated[str, Matching(_TREE, "a git URL, the URL of a tarball, or a folder on the host")]
 Source = Annotated[str, Matching(rf"sdist|{_TREE}", '"sdist", a git URL, or a folder on the host')]
 Revision = Annotated[str, Matching(r"(?!-)[A-Za-z0-9._/+-]+", "a tag, a branch or a commit")]
+GpuList = Annotated[str, Matching(r"auto|\d+(,\d+)*", '"auto", or numbers of GPUs such as "0" or "0,1"')]
+Distribution = Annotated[
+    str, Matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a Python package, without a version")
+]
 Address = Annotated[str, Matching(r"[A-Za-z0-9.:_-]+", "an IP address or a host name")]
 Seconds = Annotated[int, Field(ge=1)]

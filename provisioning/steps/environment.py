@@ -66,29 +66,41 @@ def _with_conda(site: Site) -> Product:
     create = (
         f"set -e; {accept}rm -rf {quote(path)}; "
         f"{conda} create --yes --name {name} {channels} python={quote(site.settings.environment.python)} pip"
+        f"{_add_paths(site)}"
     )
     return _environment(site, as_account(site.account, site.home, create))
 
 
 def _with_uv(site: Site) -> Product:
     path = quote(site.environment)
-    return _environment(
-        site, uv.script(site, f"set -e; rm -rf {path}; uv venv --seed --python {quote(site.interpreter)} {path}")
-    )
+    create = f"set -e; rm -rf {path}; uv venv --seed --python {quote(site.interpreter)} {path}{_add_paths(site)}"
+    return _environment(site, uv.script(site, create))
+
+
+def _paths_file(site: Site) -> str:
+    """Name, quoted, of the file by which Python looks into further folders, after those of the environment."""
+    return quote(f"{site.environment}/lib/python{site.python}/site-packages/vllm-provisioning.pth")
+
+
+def _add_paths(site: Site) -> str:
+    """Shell that writes it. uv installs as if these folders were not there, so `build.exclude` names what is."""
+    lines = " ".join(map(quote, site.site_packages))
+    return f"; printf '%s\\n' {lines} >{_paths_file(site)}" if lines else ""
 
 
 def _environment(site: Site, script: str) -> Product:
-    python = quote(site.environment_python)
+    python, folders = quote(site.environment_python), site.site_packages
     version = as_account(site.account, site.home, f"{python} -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'")
     return Product(
         title=f"environment {site.environment}",
         # The account may not exist yet, and root runs no interpreter of another account's.
-        look=f"[ -x {python} ] && {version} 2>/dev/null; :",
-        state=site.python,
+        look=f'[ -x {python} ] && printf "%s %s" "$({version} 2>/dev/null)" '
+        f"\"$(cat {_paths_file(site)} 2>/dev/null | tr '\\n' ' ')\"; :",
+        state=" ".join((site.python, *folders)),
         script=script,
         job_name="environment",
         describe=lambda found: (
-            f"create {site.environment} with Python {site.python}, by {site.manager} "
+            f"create {site.environment} with Python {' and '.join((site.python, *folders))}, by {site.manager} "
             f"({site.manager_reason})" + (f"; replaces Python {found}" if found else "")
         ),
         removes=(site.environment, f"{site.home}/.cache/vllm-provisioning"),

@@ -20,6 +20,7 @@ from provisioning.templates import load, text
 
 PROGRAM = ("serve.py", "serve_config.py", "serve_health.py", "serve_process.py")
 UNIT = "/etc/systemd/system/vllm@.service"
+GPU_UNIT = "/etc/systemd/system/vllm-gpus.service"
 SUPERVISORD = f"{CONFIGURATION}/supervisord.conf"
 LOGS = "/var/log/vllm"
 
@@ -59,6 +60,8 @@ def unit(site: Site) -> str:
 
 def _systemd(site: Site) -> Iterator[Resource]:
     yield File(UNIT, unit(site))
+    if site.settings.build.device == "cuda":
+        yield File(GPU_UNIT, text("vllm-gpus.service"))
 
 
 def _supervisord(site: Site) -> Iterator[Resource]:

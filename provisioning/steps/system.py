@@ -27,7 +27,7 @@ def resources(site: Site) -> Iterator[Resource]:
             dict.fromkeys(
                 (
                     *BASE,
-                    tcmalloc(site.facts),
+                    *((tcmalloc(site.facts),) if site.settings.build.device == "cpu" else ()),
                     f"gcc-{version}",
                     f"g++-{version}",
                     # What torch compiles at start-up includes Python.h; conda brings its own.

@@ -53,8 +53,10 @@ def _wheels(site: Site) -> str:
 
 def state(site: Site) -> str:
     """Everything that decides what is installed, in a line that everybody may read."""
+    build = site.settings.build
     how = f"compiled ({compilation.key(site)[:12]}) " if site.compiles else ""
-    return masked(" ".join((*requirements(site), f"{how}for {site.settings.build.device}, Python {site.python}")))
+    without = f", without {' '.join(build.exclude)}" if build.exclude else ""
+    return masked(" ".join((*requirements(site), f"{how}for {build.device}, Python {site.python}{without}")))
 
 
 def requirements(site: Site) -> tuple[str, ...]:
@@ -82,7 +84,8 @@ def _cpu_wheel(site: Site) -> tuple[str, str]:
 
 
 def _install(site: Site, stamp: str) -> str:
-    cpu = site.settings.build.device == "cpu"
+    build = site.settings.build
+    cpu = build.device == "cpu"
     wanted = requirements(site)[1 if site.compiles else 0 :]
     return load("install_vllm.sh").render(
         quote=quote,
@@ -94,12 +97,12 @@ def _install(site: Site, stamp: str) -> str:
         needs=f"{LIBRARY}/compile_requirements.py",
         compare=text("check_tokens.py"),
         python=site.environment_python,
-        torch_indexes=list(site.settings.build.torch_indexes) if cpu else [],
+        torch_indexes=list(build.torch_indexes) if cpu and site.settings.pip.index != "none" else [],
         # From a plain index these come for CUDA, and break `import transformers` beside a CPU build of torch
         # ("operator torchvision::nms does not exist").
-        excludes=("torchvision", "torchaudio", "torchcodec") if cpu else (),
+        excludes=(*(("torchvision", "torchaudio", "torchcodec") if cpu else ()), *build.exclude),
         check=text("check_vllm.py"),
-        device=site.settings.build.device,
+        device=build.device,
         stamp=stamp,
         state=state(site),
     )

@@ -2,9 +2,9 @@
 set -u
 python={{ quote(python) }}
 stamp={{ quote(stamp) }}
-rm -f "$stamp"
+rm -f "$stamp" "$stamp.excludes.new"
 {% for name in excludes %}
-printf '%s\n' {{ name }} >>"$stamp.excludes.new"
+printf '%s\n' {{ quote(name) }} >>"$stamp.excludes.new"
 {% endfor %}
 {% if excludes %}
 mv "$stamp.excludes.new" "$stamp.excludes"

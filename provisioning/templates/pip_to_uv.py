@@ -1,4 +1,4 @@
-"""Reads `pip config list` from standard input and prints shell that sets uv's variables to the same.
+"""Reads `pip config list` from standard input and prints shell that makes uv do the same: its variables, mostly.
 
 uv names its settings otherwise: https://docs.astral.sh/uv/reference/environment/
 """
@@ -12,7 +12,7 @@ VARIABLES = {
     "extra-index-url": "UV_INDEX",
     "find-links": "UV_FIND_LINKS",
     "constraint": "UV_CONSTRAINT",
-    "no-index": "UV_NO_INDEX",
+    "no-index": "NO_INDEX",  # ours: uv has a flag, and no variable
     "trusted-host": "UV_INSECURE_HOST",
     "cert": "SSL_CERT_FILE",
     "client-cert": "SSL_CLIENT_CERT",
@@ -47,6 +47,13 @@ def settings(listing: str) -> dict[str, str]:
     return {**values, "UV_INDEX_STRATEGY": "unsafe-best-match"}
 
 
+def shell(listing: str) -> str:
+    """Give shell that exports them, and passes the flag with every call of uv."""
+    values = settings(listing)
+    no_index = values.pop("NO_INDEX", "").lower() in ("1", "true", "t", "yes", "y", "on")
+    lines = [f"export {variable}={shlex.quote(value)}" for variable, value in values.items()]
+    return "\n".join([*lines, *(['uv() { command uv "$@" --no-index; }'] if no_index else [])])
+
+
 if __name__ == "__main__":
-    for variable, value in settings(sys.stdin.read()).items():
-        print(f"export {variable}={shlex.quote(value)}")
+    print(shell(sys.stdin.read()))

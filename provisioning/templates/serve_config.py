@@ -14,8 +14,9 @@ from pathlib import Path
 SUPERVISOR = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")  # not for the server: it would speak for us
 OWN = (  # vLLM warns of every VLLM_ variable that it does not know
     *("VLLM_PYTHON", "VLLM_ARGUMENTS", "VLLM_URL", "VLLM_SERVED_MODEL", "VLLM_API_KEY_FILE", "VLLM_PRELOAD"),
-    *("VLLM_FINGERPRINT", "VLLM_STATE_DIRECTORY"),
+    *("VLLM_FINGERPRINT", "VLLM_STATE_DIRECTORY", "VLLM_GPUS"),
 )
+HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads")  # as config.json calls them, by family of models
 
 
 class ConfigurationError(Exception):
@@ -44,7 +45,7 @@ class Settings:
 def read(variables: Mapping[str, str]) -> Settings:
     """The settings in an environment."""
     return Settings(
-        command=(_text(variables, "VLLM_PYTHON"), "-m", "vllm.entrypoints.openai.api_server", *_arguments(variables)),
+        command=(_text(variables, "VLLM_PYTHON"), "-m", "vllm.entrypoints.openai.api_server", *_command(variables)),
         url=_text(variables, "VLLM_URL"),
         model=_text(variables, "VLLM_SERVED_MODEL"),
         api_key=_api_key(variables),
@@ -80,6 +81,38 @@ def _seconds(variables: Mapping[str, str], name: str, default: float) -> float:
     if value <= 0:
         raise ConfigurationError(f"{name} should be a number of seconds, not {variables[name]!r}")
     return value
+
+
+def _command(variables: Mapping[str, str]) -> list[str]:
+    """vLLM's arguments; what is found out here comes first, so that whatever the user gives wins."""
+    arguments = _arguments(variables)
+    if not variables.get("VLLM_GPUS"):
+        return arguments
+    visible = variables.get("CUDA_VISIBLE_DEVICES")
+    gpus = len(visible.split(",")) if visible else int(variables["VLLM_GPUS"])
+    if gpus < 2:
+        return arguments
+    size = tensor_parallel_size(Path(arguments[arguments.index("--model") + 1]), gpus)
+    return ["--tensor-parallel-size", str(size), *arguments]
+
+
+def tensor_parallel_size(model: Path, gpus: int) -> int:
+    """The largest power of two of these GPUs that a model's attention heads can be shared out among."""
+    try:
+        content = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"cannot read the number of the model's attention heads: {error}") from error
+    content = content if isinstance(content, dict) else {}
+    parts = [part for part in (content.get("text_config"), content) if isinstance(part, dict)]
+    heads = next((part[name] for part in parts for name in HEADS if isinstance(part.get(name), int)), 0)
+    if not heads:
+        raise ConfigurationError(
+            f"{model}/config.json does not name the model's attention heads: set tensor_parallel_size to a number"
+        )
+    size = 1
+    while size * 2 <= gpus and heads % (size * 2) == 0:
+        size *= 2
+    return size
 
 
 def _arguments(variables: Mapping[str, str]) -> list[str]:

