@@ -91,7 +91,7 @@ def show_releases(path: str, hosts: str) -> ExitCode:
     console().print(table)
     for name, error in errors:
         Report(stderr=True).error(error, name)
-    return errors[0][1].exit_code if errors else ExitCode.OK
+    return fleet.common_code(error.exit_code for _, error in errors)
 
 
 def _about(release: releases.Release) -> list[str]:
