@@ -16,8 +16,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def test(ctx: Context, *, full: bool, select: str, path: str) -> ExitCode:
-    """Run pytest; the marked long tests only with `full`."""
-    command = [sys.executable, "-m", "pytest", *([path] if path else [])]
+    """Run pytest, two tests side by side; the marked long tests only with `full`."""
+    command = [sys.executable, "-m", "pytest", "--numprocesses", "2", *([path] if path else [])]
     command += ["-m", "full or not full" if full else "not full"]
     command += ["-k", select] if select else []
     return ExitCode.FAILED if _run(ctx, "test", [command]) else ExitCode.OK

@@ -112,6 +112,13 @@ def provisioned_by_admin(ssh_key: Path, tmp_path_factory: pytest.TempPathFactory
         yield provision(fresh, folder, "admin", PROVISION_SUDO_PASSWORD=ADMIN_PASSWORD)
 
 
+@pytest.fixture(scope="session", params=["provisioned", "provisioned_by_admin"])
+def life(request: pytest.FixtureRequest) -> Provisioned:
+    """Debian 12 as root, and Debian 13 as a user with a password for sudo."""
+    found: Provisioned = request.getfixturevalue(request.param)
+    return found
+
+
 @pytest.fixture
 def controller(tmp_path: Path) -> Controller:
     """Where a test types its commands."""

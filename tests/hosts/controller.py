@@ -78,22 +78,26 @@ class Controller:
 
     def __init__(self, folder: Path, project: Path = PROJECT) -> None:
         """`project` is the clone whose program is run."""
-        self.home, self.project = folder, project
+        self.home, self.project, self.user = folder, project, "root"
         self.inventory = folder / "inventory.yaml"
         self.ssh = folder / ".ssh"
         self.ssh.mkdir(mode=0o700, parents=True)
         self.environment = {name: value for name, value in os.environ.items() if not FORGOTTEN.match(name)}
         self.environment["HOME"] = str(folder)
 
+    def log_in_as(self, user: str, **variables: str) -> Controller:
+        """Log in to machines as this user from now on; `variables` are added to the environment."""
+        self.user = user
+        self.environment |= variables
+        return self
+
     def know(self, *lines: str) -> None:
         """Write host keys down."""
         (self.ssh / "known_hosts").write_text("".join(lines))
 
-    def manage(
-        self, *machines: Machine, user: str = "root", through: Proxy | None = None, **variables: Any
-    ) -> Controller:
+    def manage(self, *machines: Machine, user: str = "", through: Proxy | None = None, **variables: Any) -> Controller:
         """Write an inventory of these machines, whose host keys are known; with `through`, one reached over a proxy."""
-        hosts = {machine.name: host_variables(machine, user) for machine in machines}
+        hosts = {machine.name: host_variables(machine, user or self.user) for machine in machines}
         keys = [machine.known_hosts for machine in machines]
         if through:
             hosts[machines[0].name]["ansible_port"] = through.port

@@ -20,6 +20,9 @@ class Provisioned:
     """A machine that is off, for others to be `like`; how it was before, and how its two runs went."""
 
     machine: Machine
+    user: str
+    variables: dict[str, str]
+    """Who logged in, and what was in the environment for it."""
     before: Snapshot
     first: Done
     second: Done
@@ -30,18 +33,18 @@ class Provisioned:
 def provision(machine: Machine, folder: Path, user: str, **variables: str) -> Provisioned:
     """Provision a machine twice, and switch it off."""
     before = snapshot(machine)
-    controller = Controller(folder).manage(machine, user=user, **SETTINGS)
+    controller = Controller(folder).log_in_as(user, **variables).manage(machine, **SETTINGS)
     seen: set[str] = set()
     ended = threading.Event()
     # Machines are containers: their processes show in this machine's list too.
     watcher = threading.Thread(target=_watch, args=(seen, ended), daemon=True)
     watcher.start()
-    first = controller.run("provision", "--verbose", timeout=400, **variables)
+    first = controller.run("provision", "--verbose", timeout=400)
     ended.set()
     watcher.join()
-    second = controller.run("provision", **variables)
+    second = controller.run("provision")
     machine.shutdown()
-    return Provisioned(machine, before, first, second, seen)
+    return Provisioned(machine, user, variables, before, first, second, seen)
 
 
 def _watch(seen: set[str], ended: threading.Event) -> None:

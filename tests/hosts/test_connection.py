@@ -50,22 +50,22 @@ def test_an_unknown_host_key_is_refused_with_the_command_that_adds_it(
     controller.succeed("plan")
 
 
-def test_accept_new_adds_an_unknown_key_and_refuses_a_changed_one(bookworm: Machine, controller: Controller) -> None:
-    controller.write(only(bookworm, host_keys="accept-new"))
+def test_accept_new_adds_an_unknown_key_and_refuses_a_changed_one(either: Machine, controller: Controller) -> None:
+    controller.write(only(either, host_keys="accept-new"))
     known = controller.ssh / "known_hosts"
     known.write_text("# mine, and without an end of line")
     controller.succeed("plan")
-    assert known.read_text() == "# mine, and without an end of line\n" + bookworm.known_hosts
-    controller.write(only(bookworm))
+    assert known.read_text() == "# mine, and without an end of line\n" + either.known_hosts
+    controller.write(only(either))
     controller.succeed("plan")
 
     other = controller.home / "other"
     keygen("-t", "ed25519", "-N", "", "-f", other)
-    place = bookworm.known_hosts.split()[0]
+    place = either.known_hosts.split()[0]
     changed = " ".join([place, *other.with_suffix(".pub").read_text().split()[:2]]) + "\n"
     for host_keys in ("strict", "accept-new"):
         known.write_text(changed)
-        refused = controller.write(only(bookworm, host_keys=host_keys)).run("plan")
+        refused = controller.write(only(either, host_keys=host_keys)).run("plan")
         assert refused.code == UNREACHABLE, refused.output
         assert "CHANGED" in refused.output
         assert "ssh-keygen -R" in refused.output
@@ -187,16 +187,16 @@ def attempts(machine: Machine) -> int:
     return sum(int(count) for count in re.findall(r"(\d+) incorrect password attempt", journal))
 
 
-def test_sudo_with_a_password(bookworm: Machine, controller: Controller) -> None:
-    before = attempts(bookworm)
-    controller.manage(bookworm, user="admin")
+def test_sudo_with_a_password(either: Machine, controller: Controller) -> None:
+    before = attempts(either)
+    controller.manage(either, user="admin")
     output = controller.succeed("plan", PROVISION_SUDO_PASSWORD=ADMIN_PASSWORD)
     assert "/home/admin/" in output
     file = controller.home / "sudo's password"
     file.write_text(ADMIN_PASSWORD + "\n")
-    output += controller.manage(bookworm, user="admin", become_password_file=str(file)).succeed("plan")
+    output += controller.manage(either, user="admin", become_password_file=str(file)).succeed("plan")
     assert ADMIN_PASSWORD not in output
-    assert attempts(bookworm) == before
+    assert attempts(either) == before
 
 
 def test_root_is_become_before_any_fact(
@@ -215,23 +215,23 @@ def test_root_is_become_before_any_fact(
         host.close()
 
 
-def test_a_wrong_password_is_tried_once(bookworm: Machine, controller: Controller) -> None:
-    before = attempts(bookworm)
-    refused = controller.manage(bookworm, user="admin").run("provision", PROVISION_SUDO_PASSWORD="wrong 'one")
+def test_a_wrong_password_is_tried_once(either: Machine, controller: Controller) -> None:
+    before = attempts(either)
+    refused = controller.manage(either, user="admin").run("provision", PROVISION_SUDO_PASSWORD="wrong 'one")
     assert refused.code == 1, refused.output
     assert refused.output.count("sudo refuses the password") == 1
     assert "PROVISION_SUDO_PASSWORD" in refused.output
     assert "wrong 'one" not in refused.output
-    assert attempts(bookworm) == before + 1
+    assert attempts(either) == before + 1
 
 
-def test_an_unknown_password_is_a_clear_error(bookworm: Machine, controller: Controller) -> None:
-    before = attempts(bookworm)
-    refused = controller.manage(bookworm, user="admin").run("provision")
+def test_an_unknown_password_is_a_clear_error(either: Machine, controller: Controller) -> None:
+    before = attempts(either)
+    refused = controller.manage(either, user="admin").run("provision")
     assert refused.code == 1, refused.output
     assert "sudo wants a password, and none is known" in refused.output
     assert "become_password_file" in refused.output
-    assert attempts(bookworm) == before
+    assert attempts(either) == before
 
 
 def test_a_missing_password_file_is_named(bookworm: Machine, controller: Controller) -> None:

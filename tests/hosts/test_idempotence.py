@@ -19,13 +19,6 @@ pytestmark = pytest.mark.timeout(500)
 MachineFactory = Callable[..., Machine]
 
 
-@pytest.fixture(params=["provisioned", "provisioned_by_admin"])
-def life(request: pytest.FixtureRequest) -> Provisioned:
-    """Debian 12 as root, and Debian 13 as a user with a password for sudo."""
-    found: Provisioned = request.getfixturevalue(request.param)
-    return found
-
-
 def test_the_second_run_changes_nothing(life: Provisioned) -> None:
     assert life.first.code == 0, life.first.output
     assert "changes made" in life.first.output

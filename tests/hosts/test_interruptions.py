@@ -21,9 +21,15 @@ WANTED = {**SETTINGS, "apt": {"packages": [NAME]}}
 
 
 @pytest.fixture
-def slow(machine: MachineFactory, provisioned: Provisioned) -> Machine:
+def controller(controller: Controller, life: Provisioned) -> Controller:
+    """Logs in as who provisioned the machine."""
+    return controller.log_in_as(life.user, **life.variables)
+
+
+@pytest.fixture
+def slow(machine: MachineFactory, life: Provisioned) -> Machine:
     """A machine that lacks one package, whose configuration waits for the test."""
-    one = machine("bookworm", like=provisioned.machine)
+    one = machine(life.machine.release, like=life.machine)
     give_archive(one)
     return one
 
@@ -125,9 +131,9 @@ def test_a_host_that_goes_and_stays_away(slow: Machine, controller: Controller) 
     assert "Traceback" not in done.output
 
 
-def test_a_full_disk(machine: MachineFactory, provisioned: Provisioned, controller: Controller) -> None:
+def test_a_full_disk(machine: MachineFactory, life: Provisioned, controller: Controller) -> None:
     """Said in the host's own words; with space again the same command goes on."""
-    one = machine("bookworm", like=provisioned.machine, disk=64 * 2**20)
+    one = machine(life.machine.release, like=life.machine, disk=64 * 2**20)
     give_archive(one, slow=False)
     one.run(
         "dd if=/dev/zero of=/srv/full bs=1M 2>/dev/null; dd if=/dev/zero of=/srv/full2 bs=512 2>/dev/null", check=False

@@ -24,11 +24,17 @@ time.sleep(600)
 
 
 @pytest.fixture(scope="module")
-def one(module_machine: Callable[..., Machine], provisioned: Provisioned) -> Machine:
+def one(module_machine: Callable[..., Machine], life: Provisioned) -> Machine:
     """A provisioned machine whose apt knows one package more, which it lacks before each test."""
-    made = module_machine("bookworm", like=provisioned.machine)
+    made = module_machine(life.machine.release, like=life.machine)
     give_archive(made, slow=False)
     return made
+
+
+@pytest.fixture
+def controller(controller: Controller, life: Provisioned) -> Controller:
+    """Logs in as who provisioned the machine."""
+    return controller.log_in_as(life.user, **life.variables)
 
 
 @pytest.fixture(autouse=True)
