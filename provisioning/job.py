@@ -49,11 +49,16 @@ setsid --fork flock "$d/lock" sh -c 'printf "%s\\n" $$ >"$0/pid"; exec /bin/sh "
 echo started
 """
 
-_STOP_OTHER = """
-kill -TERM -- "-$(ps -o pgid= -p "$(cat "$d/pid")" | tr -d ' ')" 2>/dev/null || :
-timeout 60 flock "$d/lock" true || { echo "a job with other inputs does not stop"; exit 75; }
+_BEAT = """
+printf 'waiting\\n'
+while sleep 5 >/dev/null 2>&1; do printf '\\000'; done &
+trap "kill $! 2>/dev/null || :" EXIT
 """
-_WAIT_OTHER = 'flock "$d/lock" true'
+_STOP_OTHER = """
+kill -TERM "-$(ps -o pgid= -p "$(cat "$d/pid")" | tr -d ' ')" 2>/dev/null || :
+timeout 60 flock "$d/lock" true || { echo "a job with other inputs does not stop" >&2; exit 75; }
+"""
+_WAIT_OTHER = '\nflock "$d/lock" true'
 
 _FOLLOW = """
 d={folder}; seen={offset}; quiet=0
@@ -101,7 +106,7 @@ def run(host: Host, job: Job, on_line: Callable[[str], None]) -> str:
     start = _START.format(
         folder=quote(job.folder),
         key=job.key,
-        on_other=_STOP_OTHER if job.interruptible else _WAIT_OTHER,
+        on_other=_BEAT + (_STOP_OTHER if job.interruptible else _WAIT_OTHER),
         script=base64.b64encode(job.script.encode(errors="surrogateescape")).decode(),
     )
     follower = _Follower(on_line)
@@ -110,7 +115,7 @@ def run(host: Host, job: Job, on_line: Callable[[str], None]) -> str:
         lambda: follower.signs,
         on_retry=lambda _: on_line("connection lost; the job goes on, connecting again"),
     )
-    if policy(host.run, start, timeout=None).stdout.strip() == "joined":
+    if policy(_start, host, start, on_line) == "joined":
         on_line("this job runs already: following it")
     policy(follower.follow, host, job)
     if follower.status != "0":
@@ -121,6 +126,19 @@ def run(host: Host, job: Job, on_line: Callable[[str], None]) -> str:
             remedy=f"The whole log is on the host: {job.folder}/log",
         )
     return follower.text
+
+
+def _start(host: Host, script: str, on_line: Callable[[str], None]) -> str:
+    """Start it; gives `started` or `joined`."""
+    said = bytearray()
+
+    def on_output(chunk: bytes) -> None:
+        if not said and chunk.startswith(b"waiting"):
+            on_line("another job of this name, with other inputs, has to end first")
+        said.extend(chunk)
+
+    host.run(script, timeout=SILENCE, on_output=on_output)
+    return said.rpartition(b"\0")[2].decode().split()[-1]
 
 
 class _Follower:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from provisioning import facts, fleet, inventory, job, probe
+from provisioning import job, probe
 from provisioning.errors import CommandError
 from provisioning.host import Host, quote
 from provisioning.resources import Directory, File, Product, Resource
 
+from .connected import host_of
 from .controller import Controller
-from .machine import ADMIN_PASSWORD, Machine
+from .machine import Machine
 from .provisioned import SETTINGS, Provisioned
 
 pytestmark = pytest.mark.timeout(240)
@@ -35,20 +35,6 @@ NAMES = [
     "\udcff",
 ]
 CONTENT = "".join(map(chr, range(1, 256))) + "天空\n$(id) `id` ${HOME} \\ ' \" END\nEND\nEND_OF_SCRIPT\n\r\n no end"
-
-
-@contextmanager
-def host_of(machine: Machine, user: str, controller: Controller, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    monkeypatch.setenv("HOME", str(controller.home))
-    monkeypatch.setenv("PROVISION_SUDO_PASSWORD", ADMIN_PASSWORD)
-    controller.manage(machine, user=user)
-    (entry,) = inventory.load(controller.inventory).select()
-    host = fleet.open_host(entry)
-    try:
-        facts.gather(host, account="auto", conda_path="~/miniconda3")
-        yield host
-    finally:
-        host.close()
 
 
 @pytest.fixture(params=["root", "admin", "operator"])

@@ -1,0 +1,63 @@
+"""Jobs that meet one another on a host."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from provisioning import job
+from provisioning.errors import CommandError
+from provisioning.host import Host
+
+from .connected import host_of
+from .controller import Controller
+from .machine import Machine
+
+pytestmark = pytest.mark.timeout(120)
+OTHER = "another job of this name, with other inputs, has to end first"
+
+
+@pytest.fixture
+def host(bookworm: Machine, controller: Controller, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    with host_of(bookworm, "root", controller, monkeypatch) as found:
+        yield found
+
+
+def start(host: Host, one: job.Job) -> tuple[threading.Thread, list[str]]:
+    """Run a job in the background until it has said something."""
+    lines: list[str] = []
+    begun = threading.Event()
+
+    def run() -> None:
+        try:
+            job.run(host, one, lambda line: (lines.append(line), begun.set()))
+        except CommandError as error:
+            lines.append(error.message)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert begun.wait(30)
+    return thread, lines
+
+
+def test_one_that_may_not_be_stopped_is_waited_for(host: Host, bookworm: Machine) -> None:
+    first, first_said = start(host, job.Job("meeting", "echo first; until [ -e /srv/go ]; do sleep 0.1; done"))
+    second, said = start(host, job.Job("meeting", "echo second", interruptible=False))
+    assert said == [OTHER]
+    bookworm.run("touch /srv/go")
+    for thread in (first, second):
+        thread.join(30)
+    assert said == [OTHER, "second"]
+    assert first_said[0] == "first"
+
+
+def test_one_that_may_be_stopped_is_stopped(host: Host, bookworm: Machine) -> None:
+    first, first_said = start(host, job.Job("meeting", "echo first; sleep 1000"))
+    second, said = start(host, job.Job("meeting", "echo second"))
+    for thread in (second, first):
+        thread.join(30)
+    assert said == [OTHER, "second"]
+    assert bookworm.run("pgrep -f '[s]leep 1000'", check=False).stdout == ""
+    assert first_said[0] == "first"
