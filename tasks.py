@@ -98,7 +98,7 @@ def wheels(ctx: Context, export: str = "", to: str = "", take: str = "", prune: 
     """List the wheels that were compiled; copy them out or in, or delete old ones."""
     from provisioning.wheels import wheels as manage
 
-    return manage(export=export, to=to, take=take, prune=prune)
+    return manage(ctx, export=export, to=to, take=take, prune=prune)
 
 
 @task(help=COMMON)

@@ -13,12 +13,12 @@ from invoke.context import Context
 
 from provisioning import converge as engine
 from provisioning import fleet, inventory, steps
+from provisioning.builders import BUILDERS
 from provisioning.converge import Outcome
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 from provisioning.inventory import HostEntry
 from provisioning.report import Report
 from provisioning.resources.api_key import missing_keys
-from provisioning.resources.compiled_wheel import BUILDERS
 from provisioning.with_model import with_model
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -98,7 +98,10 @@ def _converge(
         outcomes = fleet.outcomes(entries, partial(_plan, steps=chosen))
         show(outcomes, as_json=False)
         return outcomes, fleet.exit_code(outcomes)
-    BUILDERS.expect([entry.name for entry in entries])
+    on = {entry.name: entry.settings.build.on for entry in entries}
+    BUILDERS.expect(on)
+    # Who compiles for others begins first: those who wait for it take places of the pool.
+    entries = sorted(entries, key=lambda entry: entry.name not in on.values())
     report = Report(verbosity=int(verbose))
     work = partial(_apply, steps=chosen, report=report, run_id=secrets.token_hex(4))
     outcomes = fleet.outcomes(entries, work, report)

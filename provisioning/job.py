@@ -18,6 +18,7 @@ from provisioning.host import Host, quote
 from provisioning.retry import following
 
 JOBS = f"{STATE}/jobs"
+JOINED = "this job runs already: following it"
 SILENCE = 45
 """Seconds without a sign of life after which the connection is taken for dead (the follower beats every 5 s)."""
 
@@ -116,7 +117,7 @@ def run(host: Host, job: Job, on_line: Callable[[str], None]) -> str:
         on_retry=lambda _: on_line("connection lost; the job goes on, connecting again"),
     )
     if policy(_start, host, start, on_line) == "joined":
-        on_line("this job runs already: following it")
+        on_line(JOINED)
     policy(follower.follow, host, job)
     if follower.status != "0":
         how = f"exit {follower.status}" if follower.status != "lost" else "it was killed, or the host went down"

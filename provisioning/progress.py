@@ -6,8 +6,11 @@ import re
 import time
 from collections.abc import Callable
 
+from provisioning.job import JOINED
 from provisioning.resources.base import Tell
 
+PAUSE = 1.0
+"""Seconds between two lines, from which they are as far apart as they were written."""
 WIDTH = 20
 """Columns of a bar."""
 
@@ -18,22 +21,31 @@ class Compiling:
     def __init__(self, tell: Tell, clock: Callable[[], float] = time.monotonic) -> None:
         self._tell, self._clock = tell, clock
         self._began: tuple[float, int] | None = None
+        self._joined = False
+        self._last = 0.0
 
     def __call__(self, line: str) -> None:
         """Tell what a line of the log means; lines that are no progress as they are."""
         match = re.match(r"\s*\[(\d+)/(\d+)\] ", line)
         if not match or int(match[2]) < 2:
+            self._joined = self._joined or line == JOINED
             self._tell(line)
             return
         done, total = int(match[1]), int(match[2])
         now = self._clock()
-        if self._began is None or done < self._began[1]:
+        # The log of a job that was joined comes at once, up to where the job is now.
+        replayed = self._joined and now - self._last > PAUSE
+        self._last = now
+        if self._began is None or done < self._began[1] or replayed:
+            self._joined = self._joined and not replayed
             self._began = now, done
         self._tell(f"compiling {bar(done / total)} {done} of {total}, {self._times(now, done, total)}")
 
     def _times(self, now: float, done: int, total: int) -> str:
         began, first = self._began or (now, done)
         elapsed = now - began
+        if self._joined:
+            return "read again"
         if done - first < 5:
             return f"{clock(elapsed)} gone"
         return f"{clock(elapsed)} gone, about {clock(elapsed * (total - done) / (done - first))} left"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +19,10 @@ from provisioning.errors import ConfigurationError
 from provisioning.releases import number
 
 MANIFEST = "manifest.json"
+WHEEL_NAME = re.compile(r"\w[\w.+-]*\.whl")
+UNFINISHED = ".new-"
+ABANDONED = 3600
+"""Seconds after which what a run has not finished writing is taken for left behind."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,10 @@ class Wheel:
     def name(self) -> str:
         """Its name in the store: the beginning of its SHA-256."""
         return str(self.manifest["sha256"])[:12]
+
+    def has_plain_names(self) -> bool:
+        """Whether its manifest names files of its own folder only: manifests come from hosts and from elsewhere."""
+        return bool(WHEEL_NAME.fullmatch(str(self.manifest["wheel"])) and re.fullmatch("[0-9a-f]{12}", self.name))
 
     def obstacle(self, target: Target) -> str:
         """Why a host cannot run it, as the end of a sentence; "" where it can."""
@@ -82,17 +92,26 @@ class Store:
             try:
                 manifest = json.loads(file.read_text("utf-8"))
                 wheel = Wheel(file.parent, manifest)
-                if wheel.name == file.parent.name:
+                if wheel.name == file.parent.name and wheel.has_plain_names():
                     yield wheel
             except (ValueError, KeyError, TypeError):
                 continue  # not ours, or of a version to come
 
+    def has(self, key: str, target: Target, state: str = "") -> bool:
+        """Whether `find` would give one, as far as the manifests tell."""
+        return any(not wheel.obstacle(target) for wheel in self._of(key, state))
+
+    def _of(self, key: str, state: str) -> list[Wheel]:
+        return [
+            wheel
+            for wheel in self.wheels()
+            if wheel.manifest["key"] == key and (not state or wheel.manifest["commit"] == state)
+        ]
+
     def find(self, key: str, target: Target, state: str = "") -> tuple[Wheel | None, str]:
         """The newest whole wheel of this key (of a folder: of its state) that runs there; or why there is none."""
         obstacles = []
-        for wheel in self.wheels():
-            if wheel.manifest["key"] != key or (state and wheel.manifest["commit"] != state):
-                continue
+        for wheel in self._of(key, state):
             if not (obstacle := wheel.obstacle(target)) and wheel.is_whole():
                 return wheel, ""
             obstacles.append(obstacle or "is damaged")
@@ -100,8 +119,10 @@ class Store:
 
     def add(self, manifest: dict[str, Any], fetch: Callable[[Path], object]) -> Wheel:
         """Keep a wheel that `fetch` writes. Raises `ConfigurationError` where it is not what its manifest says."""
+        if not Wheel(self.folder, manifest).has_plain_names():
+            raise ConfigurationError(f"{manifest['wheel']!r} is no name of a wheel")
         self.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.folder, prefix=".new-") as name:
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix=UNFINISHED) as name:
             wheel = Wheel(Path(name) / "wheel", manifest)
             wheel.folder.mkdir()
             fetch(wheel.file)
@@ -132,16 +153,23 @@ class Store:
         return [self.add(wheel.manifest, _copy_of(wheel.file)) for wheel in found]
 
     def prune(self, keep: int) -> list[Wheel]:
-        """Delete all but the newest `keep` wheels of each key."""
+        """Delete all but the newest `keep` wheels of each key, and what killed runs have left."""
+        gone = self.beyond(keep)
+        left = (each for each in self.folder.glob(f"{UNFINISHED}*") if time.time() - each.stat().st_mtime > ABANDONED)
+        for folder in (*(wheel.folder for wheel in gone), *left):
+            shutil.rmtree(folder)
+        return gone
+
+    def beyond(self, keep: int) -> list[Wheel]:
+        """All but the newest `keep` wheels of each key."""
         seen: dict[str, int] = {}
-        gone = []
+        old = []
         for wheel in self.wheels():
             key = str(wheel.manifest["key"])
             seen[key] = seen.get(key, 0) + 1
             if seen[key] > keep:
-                shutil.rmtree(wheel.folder)
-                gone.append(wheel)
-        return gone
+                old.append(wheel)
+        return old
 
     def named(self, names: list[str]) -> list[Wheel]:
         """The wheels whose names begin so; all without a name. Raises `ConfigurationError` for an unknown one."""

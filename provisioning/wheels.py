@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from invoke.context import Context
 from rich.table import Table
 from rich.text import Text
 
@@ -18,21 +19,35 @@ from provisioning.report import Report, console
 from provisioning.wheel_store import Store, Wheel
 
 
-def wheels(*, export: str, to: str, take: str, prune: str) -> ExitCode:
-    """List the store, copy wheels out of it or into it, or delete old ones."""
-    store = Store()
+def wheels(ctx: Context, *, export: str, to: str, take: str, prune: str) -> ExitCode:
+    """List the store, copy wheels out of it or into it, or delete old ones; with Invoke's --dry, only say which."""
+    store, dry = Store(), ctx.config.run.dry
     if sum(map(bool, (export, take, prune))) > 1:
         raise ConfigurationError("--export, --take and --prune exclude one another")
     if bool(export) != bool(to):
         raise ConfigurationError("--export NAMES and --to FOLDER go together", remedy="--export all takes every wheel.")
     if export:
         names = [] if export == "all" else export.split(",")
-        return _tell("copied", store.export(names, Path(to).expanduser()), f" to {to}")
+        copied = store.named(names) if dry else _written(to, store.export, names, Path(to).expanduser())
+        return _tell("would copy" if dry else "copied", copied, f" to {to}")
     if take:
-        return _tell("took", store.take(Path(take).expanduser()))
+        folder = Path(take).expanduser()
+        took = Store(folder).wheels() if dry else _written(take, store.take, folder)
+        return _tell("would take" if dry else "took", took)
     if prune:
-        return _tell("deleted", store.prune(_count(prune)))
+        keep = _count(prune)
+        gone = store.beyond(keep) if dry else _written(str(store.folder), store.prune, keep)
+        return _tell("would delete" if dry else "deleted", gone)
     return _show(store.wheels(), store.folder)
+
+
+def _written(place: str, write: Callable[..., list[Wheel]], *arguments: Any) -> list[Wheel]:
+    """What `write` gives; what the file system says against it, for people."""
+    try:
+        return write(*arguments)
+    except OSError as error:
+        where = error.filename or place
+        raise ConfigurationError(f"the wheels cannot be copied or deleted: {where}: {error.strerror}") from error
 
 
 def _count(text: str) -> int:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import posixpath
-import threading
-from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from provisioning import job
-from provisioning.errors import CommandError, ProvisioningError
+from provisioning.builders import BUILDERS
+from provisioning.errors import CommandError, IncompatibleError
 from provisioning.facts import STATE
 from provisioning.host import Host, as_account, quote
 from provisioning.progress import Compiling
@@ -22,40 +21,26 @@ from provisioning.wheel_store import MANIFEST, Store, Target, Wheel
 
 WHEELS = f"{STATE}/wheels"
 """Where a host keeps the wheel that it installs: root's."""
+JOB = "compile"
 
-
-class _Builders:
-    """What the hosts of one run know of one another: who compiles what, and who has finished."""
-
-    def __init__(self) -> None:
-        self.compiling: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self.failed: dict[str, str] = {}
-        self.finished: dict[str, threading.Event] = {}
-
-    def expect(self, hosts: list[str]) -> None:
-        """Begin a run with these hosts."""
-        self.compiling.clear()
-        self.failed.clear()
-        self.finished = {host: threading.Event() for host in hosts}
-
-    def finish(self, host: str) -> None:
-        """Let go who waits for this host."""
-        self.finished[host].set()
-
-
-BUILDERS = _Builders()
+# Free bytes, the mount, and the KiB that a folder takes already; for one that is yet to be made, those above it.
+_ROOM = (
+    'above=$1; while [ ! -e "$above" ]; do above=${above%/*}; above=${above:-/}; done; '
+    """echo "$(df -P -B1 "$above" | awk 'END { print $4, $6 }') $(du -sk "$1" 2>/dev/null | cut -f 1)\""""
+)
 
 
 @dataclass(frozen=True)
 class CompiledWheel(Resource):
     """The wheel that `script` makes, in a folder of root's on the host."""
 
+    host: str
     key: str
     """Hash of all that is asked of it."""
     title: str
     script: str
-    """Root shell that compiles, and leaves the wheel with its manifest in `output`."""
-    output: str
+    """Root shell that compiles in `workshop`, and leaves the wheel with its manifest in its folder `output`."""
+    workshop: str
     account: str
     home: str
     target: Target
@@ -65,6 +50,8 @@ class CompiledWheel(Resource):
     """A folder of sources whose changes matter, if there is one."""
     disk: int = 0
     """Bytes that compiling takes."""
+    refusal: IncompatibleError | None = None
+    """Why it cannot be compiled on this host, where it cannot."""
 
     @property
     def name(self) -> str:
@@ -77,83 +64,97 @@ class CompiledWheel(Resource):
         return f"{WHEELS}/{self.key[:12]}"
 
     def probe(self) -> str:
-        """Print the manifest on a line, the wheel's size, and the state of a watched folder."""
-        state = "".join(f"; set -- {quote(folder)}; {text('tree_state.sh').strip()}" for folder in self.watched)
-        folder = quote(self.folder)
+        """Print the manifest on a line, the wheel's size, the room to compile, and the state of a watched folder."""
+        folder, lock = quote(self.folder), f"{job.JOBS}/{JOB}/lock"
+        # Room is of no interest where the wheel is, or while a job makes it.
+        room = (
+            f"if [ -e {folder}/{MANIFEST} ] || {{ [ -e {lock} ] && ! flock -n {lock} true; }}; then echo; else "
+            f"set -- {quote(self.workshop)}; {_ROOM}; fi"
+        )
+        state = "".join(
+            f"; if [ -d {quote(one)} ]; then set -- {quote(one)}; {text('tree_state.sh').strip()}; fi"
+            for one in self.watched
+        )
         return (
-            f"cat {folder}/{MANIFEST} 2>/dev/null | tr -d '\\n'; echo; stat -c %s {folder}/*.whl 2>/dev/null || echo 0"
-            f"{state}; :"
+            f"cat {folder}/{MANIFEST} 2>/dev/null | tr -d '\\n'; echo; "
+            f"stat -c %s {folder}/*.whl 2>/dev/null || echo 0; {room}{state}; :"
         )
 
     def diff(self, actual: str) -> Difference | None:
-        """Compare key, size and state."""
-        manifest, size, state = _read(actual)
-        if manifest.get("key") == self.key and str(manifest.get("size")) == size:
-            if not self.watched or manifest.get("commit") == state:
+        """Compare key, size and state. Raises what stands against compiling, where it would have to be compiled."""
+        found = _Found.read(actual)
+        if found.holds(self.key):
+            if not found.state or found.manifest.get("commit") == found.state:
+                if self.builder == self.host and not Store().has(self.key, self.target):
+                    return Difference(f"keep the wheel of {self.title} here, for other hosts")
                 return None
             return Difference(f"compile {self.title} again: {self.watched[0]} has changed")
+        if self._compiles_here(found.state):
+            if self.refusal:
+                raise self.refusal
+            found.require_room(self.host, self.disk)
         who = f" on {self.builder}" if self.builder else ""
         return Difference(f"compile {self.title} from source{who}, or take the wheel if it was compiled before")
 
+    def _compiles_here(self, state: str) -> bool:
+        return self.builder in ("", self.host) and not Store().has(self.key, self.target, state)
+
     def apply(self, host: Host, actual: str, tell: Tell) -> None:
         """Take it from the store; else compile it, or wait for the host that does. Raises `CommandError`."""
-        store, state = Store(), _read(actual)[2]
+        store, found = Store(), _Found.read(actual)
+        if found.holds(self.key) and found.state in ("", found.manifest.get("commit")):
+            store.add(found.manifest, partial(self._fetch, host, f"cat {quote(self.folder)}/*.whl"))
+            return
         if self.builder and self.builder != host.name:
-            self._wait_for_builder(host, tell)
+            tell(f"waiting for {self.builder}, which compiles")
+            BUILDERS.wait_for(self.builder)
         with BUILDERS.compiling[self.key]:
-            wheel, obstacle = store.find(self.key, self.target, state)
+            wheel, obstacle = store.find(self.key, self.target, found.state)
             if obstacle:
                 tell(f"a wheel of this was compiled before, and {obstacle}")
             if wheel is None:
-                self._require_builder(host, obstacle)
+                self._require_builder(obstacle)
                 wheel = self._compile(host, store, tell)
         tell(f"taking {wheel.file.name} ({wheel.name}), compiled on {wheel.manifest['host']}")
         self._put(host, wheel)
 
-    def _wait_for_builder(self, host: Host, tell: Tell) -> None:
-        if event := BUILDERS.finished.get(self.builder):
-            tell(f"waiting for {self.builder}, which compiles")
-            event.wait()
-
-    def _require_builder(self, host: Host, obstacle: str) -> None:
+    def _require_builder(self, obstacle: str) -> None:
         """Refuse to compile where another host should have done it, or has failed at the same."""
-        if self.builder and self.builder != host.name:
+        if self.builder and self.builder != self.host:
             raise CommandError(
-                f"{host.name}: there is no wheel of {self.title} for this host",
+                f"{self.host}: there is no wheel of {self.title} for this host",
                 cause=f"that of {self.builder} {obstacle}" if obstacle else f"{self.builder} has not compiled it",
                 remedy=f'Run `invoke build --hosts {self.builder}` first, or leave build."on" out.',
             )
-        if failed := BUILDERS.failed.get(self.key):
+        failed = BUILDERS.failed.get(self.key, self.host)
+        if failed != self.host:
             raise CommandError(
-                f"{host.name}: the wheel was to be compiled on {failed}, and that failed",
+                f"{self.host}: the wheel was to be compiled on {failed}, and that failed",
                 remedy=f"Mend what is said for {failed}, then run the same command again.",
             )
+        if self.refusal:
+            raise self.refusal
 
     def _compile(self, host: Host, store: Store, tell: Tell) -> Wheel:
+        """Compile it here. A host that is away, unlike one whose compiler complains, leaves it to the next."""
         try:
-            self._require_disk(host)
-            job.run(host, job.Job("compile", self.script, self.key), Compiling(tell))
-            read = as_account(self.account, self.home, f"cat {quote(posixpath.join(self.output, MANIFEST))}")
-            manifest = json.loads(host.run(read).stdout)
-            path = posixpath.join(self.output, posixpath.basename(manifest["wheel"]))
-            return store.add(manifest, partial(self._fetch, host, path))
-        except ProvisioningError:
+            job.run(host, job.Job(JOB, self.script, self.key), Compiling(tell))
+        except CommandError:
             BUILDERS.failed[self.key] = host.name
             raise
+        output = posixpath.join(self.workshop, "output")
+        manifest = json.loads(host.run(self._read(posixpath.join(output, MANIFEST))).stdout)
+        path = posixpath.join(output, posixpath.basename(str(manifest["wheel"])))
+        return store.add(manifest, partial(self._fetch, host, self._read(path)))
 
-    def _fetch(self, host: Host, path: str, file: Path) -> None:
+    def _read(self, path: str) -> str:
+        """Shell that prints a file as the account that wrote it: root does not follow its links."""
+        return as_account(self.account, self.home, f"exec cat {quote(path)}")
+
+    @staticmethod
+    def _fetch(host: Host, read: str, file: Path) -> None:
         with file.open("wb") as opened:
-            read = as_account(self.account, self.home, f"exec cat {quote(path)}")
             host.run(read, on_output=partial(_write, opened))
-
-    def _require_disk(self, host: Host) -> None:
-        rows = host.run(f"df -P -B1 {quote(self.home)} | tail -n 1").stdout.split()
-        if (free := int(rows[3])) < self.disk:
-            raise CommandError(
-                f"{host.name}: too little disk to compile: {free / 1e9:.1f} GB are free on {rows[5]}",
-                cause=f"sources, objects and the wheel take {self.disk / 1e9:.1f} GB",
-                remedy="Make room, then run the same command again.",
-            )
 
     def _put(self, host: Host, wheel: Wheel) -> None:
         folder = quote(self.folder)
@@ -164,16 +165,43 @@ class CompiledWheel(Resource):
     def undo(self, actual: str) -> str:
         """Delete it, and what compiling has left."""
         cache = f"{self.home}/.cache/vllm-provisioning"
-        return "" if _read(actual)[0] else f"rm -rf -- {quote(WHEELS)} {quote(cache)}"
+        return "" if _Found.read(actual).manifest else f"rm -rf -- {quote(WHEELS)} {quote(cache)}"
 
 
 def _write(file: IO[bytes], chunk: bytes) -> None:
     file.write(chunk)
 
 
-def _read(actual: str) -> tuple[dict[str, Any], str, str]:
-    manifest, size, state, *_ = [*actual.split("\n"), "", ""]
-    try:
-        return json.loads(manifest or "{}"), size, state
-    except ValueError:
-        return {}, size, state
+@dataclass(frozen=True)
+class _Found:
+    """What the probe has found on the host."""
+
+    manifest: dict[str, Any]
+    size: str
+    room: str
+    state: str
+
+    @classmethod
+    def read(cls, actual: str) -> _Found:
+        manifest, size, room, state, *_ = [*actual.split("\n"), "", "", ""]
+        try:
+            return cls(json.loads(manifest or "{}"), size, room, state)
+        except ValueError:
+            return cls({}, size, room, state)
+
+    def holds(self, key: str) -> bool:
+        """Whether the wheel of this key is there, whole."""
+        return self.manifest.get("key") == key and str(self.manifest.get("size")) == self.size
+
+    def require_room(self, host: str, disk: int) -> None:
+        """Raise `CommandError` where too little disk is free for what is still to be written."""
+        free, mount, *used = [*self.room.split(), "", ""]
+        if not free.isdecimal():
+            return
+        wanted = disk - int(next((one for one in used if one.isdecimal()), "0")) * 1024
+        if int(free) < wanted:
+            raise CommandError(
+                f"{host}: too little disk to compile vLLM: {int(free) / 1e9:.1f} GB are free on {mount}",
+                cause=f"{wanted / 1e9:.1f} GB are needed for sources, objects and the wheel",
+                remedy="Make room, then run the same command again.",
+            )

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from provisioning import compiler, uv
-from provisioning.build_settings import ArmCompute, OneDnn
+from provisioning.build_settings import ArmCompute, Build, OneDnn
+from provisioning.errors import IncompatibleError
 from provisioning.host import quote
 from provisioning.masking import masked
 from provisioning.releases import cpu_torch
@@ -29,6 +30,8 @@ PROGRAM = (
     "tree_state.sh",
 )
 GIB = 1 << 30
+SCOPE_HAS_OOM_POLICY = 253
+"""Version of systemd: https://www.freedesktop.org/software/systemd/man/latest/systemd.scope.html"""
 MEMORY_PER_JOB = 2 * GIB
 """Bytes that the compiler needs for one of the heaviest files: see benchmarks/compile."""
 DISK = 5 * GIB
@@ -37,22 +40,45 @@ DISK = 5 * GIB
 
 def resources(site: Site) -> Iterator[Resource]:
     """Yield the program that compiles, and the wheel."""
-    compiler.require(site, site.release)
+    _require_processor(site)
     yield Directory(LIBRARY)
     for name in PROGRAM:
         yield File(f"{LIBRARY}/{name}", text(name))
     yield CompiledWheel(
+        host=site.name,
         key=key(site),
         title=f"vLLM {site.release.version} for CPUs, Python {site.python}",
         script=_script(site),
-        output=f"{folder(site)}/output",
+        workshop=folder(site),
         account=site.account,
         home=site.home,
         target=Target(site.facts.architecture, site.facts.glibc, site.facts.cpu_flags),
         builder="" if site.settings.build.on == "auto" else site.settings.build.on,
         watched=tuple(site.expand(source) for source in site.settings.build.sources[:1] if source[0] in "/~"),
         disk=DISK,
+        refusal=_refusal(site),
     )
+
+
+def _require_processor(site: Site) -> None:
+    """Refuse a host that could not run what it compiles. Raises `IncompatibleError`."""
+    if site.facts.architecture == "x86_64" and "avx2" not in site.facts.cpu_flags:
+        raise IncompatibleError("vLLM for CPUs needs a processor with AVX2, and this one has none")
+
+
+def _refusal(site: Site) -> IncompatibleError | None:
+    """Why vLLM cannot be compiled here: its compiler, or its memory."""
+    try:
+        compiler.require(site, site.release)
+    except IncompatibleError as error:
+        return error
+    if (limit := _memory_limit(site)) < MEMORY_PER_JOB:
+        return IncompatibleError(
+            f"too little memory to compile vLLM: {limit / 1e9:.1f} GB of {site.facts.memory / 1e9:.1f} GB",
+            cause=f"the heaviest file takes {MEMORY_PER_JOB / 1e9:.1f} GB",
+            remedy="Compile on another host (build.on), or take the prebuilt wheel (build.method: wheel).",
+        )
+    return None
 
 
 def folder(site: Site) -> str:
@@ -70,7 +96,9 @@ def _asked(site: Site) -> dict[str, Any]:
     return {
         "version": release.version,
         "revision": build.revision or "",
-        "folders": [source for source in build.sources if source[0] in "/~"],
+        # Whose fork it is makes a difference, unless nothing was said.
+        "sources": [] if build.sources == Build().sources else list(build.sources),
+        "allow_missing_isa": build.allow_missing_isa,
         "python": site.python,
         "torch": cpu_torch(release.torch_cpu or "", site.facts.architecture),
         "architecture": site.facts.architecture,
@@ -131,13 +159,17 @@ def _script(site: Site) -> str:
         public=[f"torch=={_asked(site)['torch']}"],
         torch_indexes=list(site.settings.build.torch_indexes),
     )
-    return _bounded(_memory_limit(site)) + uv.script(site, script)
+    # What it needs is installed into the environment: whatever was proven there before is not proven any more.
+    forget = f"rm -f {quote(site.environment)}/.vllm-provisioning\n"
+    return _bounded(_memory_limit(site), site.facts.systemd) + uv.script(site, forget + script)
 
 
-def _bounded(memory: int) -> str:
+def _bounded(memory: int, systemd: int) -> str:
     """Shell that runs the rest in a scope of its own: a compiler that wants too much is ended, and nothing else."""
+    # Newer ones would end the whole scope with the compiler, and with it who explains that.
+    policy = "-p OOMPolicy=continue " if systemd >= SCOPE_HAS_OOM_POLICY else ""
     return (
         'if [ -d /run/systemd/system ] && [ -z "${IN_SCOPE:-}" ]; then\n'
-        f"    IN_SCOPE=1 exec systemd-run --scope --quiet --collect -p MemoryMax={memory} -p CPUWeight=50 "
+        f"    IN_SCOPE=1 exec systemd-run --scope --quiet --collect -p MemoryMax={memory} {policy}-p CPUWeight=50 "
         '-- /bin/sh "$0"\nfi\n'
     )

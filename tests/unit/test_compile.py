@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +13,14 @@ from typing import Any
 import pytest
 from bare_hosts import FACTS, site
 
-from provisioning.errors import IncompatibleError
+from provisioning.errors import CommandError, IncompatibleError
 from provisioning.facts import Facts
 from provisioning.resources import Packages, Product
 from provisioning.resources.compiled_wheel import CompiledWheel
 from provisioning.site import Site
 from provisioning.steps import compile as compilation
 from provisioning.steps import environment, service, system, vllm
+from provisioning.wheel_store import Store
 
 TRIXIE = replace(
     FACTS,
@@ -36,6 +39,27 @@ def compiling(facts: Facts = TRIXIE, **build: Any) -> Site:
 def wheel(one: Site) -> CompiledWheel:
     (found,) = (each for each in vllm.resources(one) if isinstance(each, CompiledWheel))
     return found
+
+
+ABSENT = "\n0\n\n"
+
+
+def look(one: Site) -> None:
+    """As `plan` does on a host that has no wheel."""
+    wheel(one).diff(ABSENT)
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return Store()
+
+
+def keep(store: Store, one: Site, **changes: Any) -> None:
+    """Put a wheel of what a host asks for into the store."""
+    about = {"key": compilation.key(one), "architecture": "x86_64", "glibc": "2.34", "cpu_flags": ["avx2"]}
+    about |= {"wheel": "vllm-0.31.0-py3-none-any.whl", "sha256": hashlib.sha256(b"").hexdigest(), "commit": "c"}
+    store.add(about | changes, lambda path: path.write_bytes(b""))
 
 
 def test_a_compiled_wheel_is_made_and_then_installed() -> None:
@@ -73,6 +97,8 @@ def test_auto_takes_the_newest_source() -> None:
         {"cmake_args": "-DX=1"},
         {"cxx": "/opt/g++"},
         {"sources": ["/srv/vllm"]},
+        {"sources": ["https://example.org/fork.git"]},
+        {"allow_missing_isa": True},
         {"onednn": {"allow": True, "sources": ["/srv/onednn"]}},
     ],
 )
@@ -125,7 +151,7 @@ BOOKWORM = replace(FACTS, versioned_compilers={"gcc-12": "12.2.0", "g++-12": "12
 @pytest.mark.parametrize("facts", [FACTS, BOOKWORM])
 def test_debian_12s_compiler_is_refused_also_before_it_is_installed(facts: Facts) -> None:
     with pytest.raises(IncompatibleError, match=r"12\.3.*12\.2") as refused:
-        list(vllm.resources(compiling(facts)))
+        look(compiling(facts))
     assert "build.method: wheel" in refused.value.remedy
     assert "conda-forge" in refused.value.remedy
 
@@ -133,15 +159,15 @@ def test_debian_12s_compiler_is_refused_also_before_it_is_installed(facts: Facts
 def test_half_a_compiler_is_refused() -> None:
     half = replace(TRIXIE, versioned_compilers={"gcc-12": "12.4.0", "g++-12": "12.2.0"})
     with pytest.raises(IncompatibleError, match="of one version"):
-        list(vllm.resources(compiling(half)))
+        look(compiling(half))
 
 
 def test_kernels_are_lost_only_when_told() -> None:
     told = {"vllm": "0.9.0", "method": "source"}
     with pytest.raises(IncompatibleError, match=r"12\.3") as refused:
-        list(vllm.resources(compiling(FACTS, **told)))
+        look(compiling(FACTS, **told))
     assert "AVX512-BF16" in refused.value.cause
-    assert list(vllm.resources(compiling(FACTS, **told, allow_missing_isa=True)))
+    look(compiling(FACTS, **told, allow_missing_isa=True))
 
 
 def test_a_compiler_that_is_told_is_judged_on_the_host() -> None:
@@ -154,7 +180,7 @@ def test_a_newer_packaged_compiler_is_named() -> None:
     )
     old = replace(old, facts=replace(old.facts, versioned_compilers={"gcc-11": "11.5.0", "g++-11": "11.5.0"}))
     with pytest.raises(IncompatibleError) as refused:
-        list(vllm.resources(old))
+        look(old)
     assert "compiler.version: 12" in refused.value.remedy
 
 
@@ -182,7 +208,7 @@ def test_a_recompiled_wheel_restarts_its_services() -> None:
 )
 def test_what_is_found_on_the_host(manifest: dict[str, Any], size: int, state: str, difference: str) -> None:
     resource = replace(wheel(compiling()), key="K", watched=("/srv/vllm",) if state else ())
-    found = resource.diff(f"{json.dumps(manifest) if manifest else ''}\n{size}\n{state}")
+    found = resource.diff(f"{json.dumps(manifest) if manifest else ''}\n{size}\n\n{state}")
     assert bool(found) == bool(difference)
     assert not found or difference in found.text
 
@@ -190,7 +216,62 @@ def test_what_is_found_on_the_host(manifest: dict[str, Any], size: int, state: s
 def test_a_host_without_it_says_so_in_the_same_form() -> None:
     probe = ["sh", "-c", wheel(compiling()).probe()]
     done = subprocess.run(probe, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
-    assert done.stdout == "\n0\n"
+    assert re.fullmatch(r"\n0\n\d+ /\S* \n", done.stdout), done.stdout
+
+
+def test_a_folder_that_is_not_there_has_no_state() -> None:
+    probe = ["sh", "-c", wheel(compiling(sources=["/srv/nope"])).probe()]
+    done = subprocess.run(probe, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
+    assert "cd" not in done.stdout
+    resource = replace(wheel(compiling(sources=["/srv/nope"])), key="K")
+    assert resource.diff('{"key": "K", "size": 7, "commit": "v0.31.0"}\n7\n\n') is None
+
+
+def test_too_little_disk_is_told_before_anything_is_changed() -> None:
+    with pytest.raises(CommandError, match=r"1\.0 GB are free on /home"):
+        wheel(compiling()).diff("\n0\n1000000000 /home \n")
+    used = compilation.DISK // 1024
+    assert wheel(compiling()).diff(f"\n0\n1000000000 /home {used}\n"), "an interrupted build has written it already"
+
+
+def test_too_little_memory_is_told() -> None:
+    with pytest.raises(IncompatibleError, match="too little memory"):
+        look(compiling(replace(TRIXIE, memory=2**30)))
+
+
+def test_without_avx2_nothing_is_compiled() -> None:
+    with pytest.raises(IncompatibleError, match="AVX2"):
+        wheel(compiling(replace(TRIXIE, cpu_flags=frozenset())))
+
+
+def test_who_takes_a_wheel_needs_no_compiler(store: Store) -> None:
+    look(compiling(BOOKWORM, on="builder1"))
+    keep(store, compiling(BOOKWORM), glibc="2.99")
+    with pytest.raises(IncompatibleError):
+        look(compiling(BOOKWORM))
+    keep(store, compiling(BOOKWORM))
+    look(compiling(BOOKWORM))
+
+
+def test_a_builder_hands_its_wheel_to_a_controller_that_lacks_it(store: Store) -> None:
+    one = compiling(on="host")
+    builder = replace(wheel(one), host="host")
+    present = json.dumps({"key": builder.key, "size": 7}) + "\n7\n\n"
+    found = builder.diff(present)
+    assert found
+    assert "for other hosts" in found.text
+    keep(store, one)
+    assert builder.diff(present) is None
+
+
+def test_an_interrupted_build_leaves_nothing_that_counts_as_proven() -> None:
+    script = wheel(compiling()).script
+    assert script.index("/.vllm-provisioning") < script.index("install_with_torch -r")
+
+
+def test_a_scope_outlives_its_compiler_where_systemd_can() -> None:
+    assert "OOMPolicy=continue" in wheel(compiling(replace(TRIXIE, systemd=257))).script
+    assert "OOMPolicy" not in wheel(compiling(replace(TRIXIE, systemd=252))).script
 
 
 def test_a_folder_has_a_state(tmp_path: Path) -> None:

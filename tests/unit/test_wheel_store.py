@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from invoke.config import Config
+from invoke.context import Context
 
 from provisioning.errors import ConfigurationError
 from provisioning.wheel_store import Store, Target, Wheel
+from provisioning.wheels import wheels
 
 HOST = Target("x86_64", "2.36", frozenset({"avx2"}))
 
@@ -92,3 +96,44 @@ def test_prune_keeps_the_newest_of_each_kind(tmp_path: Path) -> None:
     add(store, b"j", key="J", made=0)
     assert sorted(wheel.manifest["made"] for wheel in store.prune(1)) == [0, 1]
     assert sorted((wheel.manifest["key"], wheel.manifest["made"]) for wheel in store.wheels()) == [("J", 0), ("K", 2)]
+
+
+def test_what_killed_runs_have_left_is_pruned(tmp_path: Path) -> None:
+    old, new = tmp_path / ".new-old", tmp_path / ".new-new"
+    old.mkdir()
+    new.mkdir()
+    os.utime(old, (1, 1))
+    Store(tmp_path).prune(1)
+    assert not old.exists()
+    assert new.exists(), "another run may write it now"
+
+
+@pytest.mark.parametrize(
+    "change", [{"wheel": "../../pwned.whl"}, {"wheel": "/tmp/pwned.whl"}, {"wheel": "x"}, {"sha256": "../../../../x"}]
+)
+def test_a_manifest_names_files_of_its_folder_only(change: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no name of a wheel"):
+        add(Store(tmp_path / "store"), **change)
+    assert not list(tmp_path.rglob("pwned*"))
+
+
+def test_dry_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    store = Store()
+    wheel = add(store)
+    dry = Context(Config(overrides={"run": {"dry": True}}))
+    wheels(dry, export="", to="", take="", prune="0")
+    wheels(dry, export="all", to=str(tmp_path / "usb"), take="", prune="")
+    assert f"would delete {wheel.name}" in capsys.readouterr().out
+    assert store.wheels()
+    assert not (tmp_path / "usb").exists()
+
+
+def test_what_the_file_system_says_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    wheel = Store(tmp_path / "usb").folder / add(Store(tmp_path / "usb")).name
+    (next(wheel.glob("*.whl"))).unlink()
+    with pytest.raises(ConfigurationError, match="No such file"):
+        wheels(Context(), export="", to="", take=str(tmp_path / "usb"), prune="")
