@@ -138,7 +138,6 @@ def test_jobs_follow_from_memory() -> None:
         ("CMake Error: X86 backend requires gcc/g++ >= 12.3", "too old"),
         ("csrc/cpu/utils.cpp:1:10: fatal error: numa.h: No such file or directory", "libnuma"),
         ("fatal: unable to access 'https://github.com/oneapi-src/oneDNN.git/': x", "wants to download"),
-        ("CMake Warning: Disable AVX512-BF16 ISA support, requires gcc/g++ >= 12.3", "drop kernels"),
         ("ModuleNotFoundError: No module named 'setuptools_scm'", "Python package"),
     ],
 )
@@ -148,6 +147,57 @@ def test_the_first_error_and_its_cause(line: str, cause: str) -> None:
     assert line in words
     assert cause in words
     assert len(words.splitlines()) < 12
+
+
+NOISE = """\
+torch/_subclasses/functional_tensor.py:279: UserWarning: Failed to initialize NumPy: No module named 'numpy'
+-- CPU extension (AVX512F + BF16 + VNNI + AMX) compile flags: -fopenmp;-mavx512f;-mamx-bf16;-mamx-tile;-mavx512bf16
+fatal: not a git repository (or any of the parent directories): .git
+  Disable AVX512-BF16 ISA support, no avx512_bf16 found in local CPU flags.
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        ("g++: fatal error: Killed signal terminated program cc1plus", "want of memory"),
+        ("cc1plus: out of memory allocating 65536 bytes", "want of memory"),
+        ("csrc/cpu/utils.cpp:1:10: fatal error: numa.h: No such file or directory", "libnuma"),
+        ("g++: error: unrecognized command-line option '-mavx512x'", "too old"),
+        ("csrc/cpu/utils.cpp:7:1: error: 'x' was not declared in this scope", ""),
+    ],
+)
+def test_what_every_log_says_is_no_cause(error: str, cause: str) -> None:
+    command = "/usr/bin/ccache g++ -mavx512f -mamx-bf16 -mavx512bf16 -o utils.o"
+    log = f"{NOISE}[7/9] Building\nFAILED: utils.o\n{command}\n" + "In file included from a.h:1,\n" * 9 + error + "\nb"
+    words = compile_explain.explain(log)
+    assert error in words
+    assert cause in words
+    assert ("Likely cause" in words) == bool(cause)
+
+
+def test_kernels_that_may_be_lost_are_not_the_error() -> None:
+    lost = "  Disable AVX512-BF16 ISA support, requires gcc/g++ >= 12.3\n"
+    words = compile_explain.explain(
+        lost + "-- fine\n" * 9 + "a.cpp:1:1: fatal error: Python.h: No such file or directory"
+    )
+    assert "Python's headers" in words
+
+
+@pytest.mark.parametrize(
+    ("line", "lost"),
+    [
+        ("  Disable AVX512-BF16 ISA support, requires gcc/g++ >= 12.3", True),
+        ("  Disable AVX512-VNNI ISA support, requires gcc/g++ >= 12.3", True),
+        ("  Disable AMX_BF16 ISA support, requires gcc/g++ >= 12.3", True),
+        ("  Disable AVX512-BF16 ISA support, no avx512_bf16 found in local CPU flags.", False),
+        ("  Disable AVX512-VNNI ISA support, no avx512_vnni found in local CPU flags.", False),
+        ("  Disable AMX_BF16 ISA support, no amx_bf16 found in local CPU flags.", False),
+    ],
+)
+def test_a_processor_without_an_isa_loses_nothing(line: str, lost: bool) -> None:
+    assert bool(compile_explain.LOST_ISA.search(line)) == lost
+    assert ("drop kernels" in compile_explain.explain(line)) == lost
 
 
 def test_a_tarball_is_fetched_once_and_checked(tmp_path: Path) -> None:
