@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -235,8 +241,176 @@ def test_git_takes_a_tag_or_a_commit(tmp_path: Path) -> None:
         compile_fetch.first([f"file://{origin}"], str(tmp_path / "into"), "vllm", "v9")
 
 
-def test_passwords_are_not_shown() -> None:
-    assert compile_download.shown("https://user:pass@host/x.git") == "https://host/x.git"
+@pytest.fixture
+def origin(tmp_path: Path) -> Path:
+    """A repository with a tag v1."""
+    folder = tmp_path / "origin"
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    (folder / "file").write_text("1")
+    for words in (["add", "."], ["commit", "-qm", "1"], ["tag", "v1"]):
+        subprocess.run(["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True)
+    return folder
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_git_reads_another_accounts_repository(origin: Path, tmp_path: Path) -> None:
+    for path in (origin, *origin.rglob("*")):
+        os.chown(path, 12345, 12345)
+    tree, _ = compile_fetch.first([f"file://{origin}"], str(tmp_path / "into"), "vllm", "v1")
+    assert (Path(tree) / "file").read_text() == "1"
+
+
+def test_the_accounts_own_settings_of_git_count(origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GIT_CONFIG_GLOBAL", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".gitconfig").write_text(f'[url "file://{origin}"]\n\tinsteadOf = https://mirror.invalid/vllm.git\n')
+    tree, _ = compile_fetch.first(["https://mirror.invalid/vllm.git"], str(tmp_path / "into"), "vllm", "v1")
+    assert (Path(tree) / "file").exists()
+
+
+SSH_END = "\nPlease make sure you have the correct access rights\nand the repository exists.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint", "final"),
+    [
+        (
+            "Warning: Permanently added 'host' to the list of known hosts.\ngit@host: Permission denied (publickey).\n"
+            f"fatal: Could not read from remote repository.\n{SSH_END}",
+            "git@host: Permission denied (publickey).",
+            True,
+        ),
+        (
+            f"Host key verification failed.\nfatal: Could not read from remote repository.\n{SSH_END}",
+            "Host key verification failed.",
+            True,
+        ),
+        (
+            "fatal: '/srv/gone.git' does not appear to be a git repository\n"
+            f"fatal: Could not read from remote repository.\n{SSH_END}",
+            "fatal: '/srv/gone.git' does not appear to be a git repository",
+            True,
+        ),
+        (
+            "remote: Repository not found.\nfatal: repository 'https://host/x.git/' not found\n",
+            "fatal: repository 'https://host/x.git/' not found",
+            True,
+        ),
+        (
+            "error: RPC failed; HTTP 503 curl 22\nfatal: expected 'packfile'\n",
+            "error: RPC failed; HTTP 503 curl 22",
+            False,
+        ),
+        (
+            "fatal: unable to access 'https://host/': Could not resolve host: host\n",
+            "fatal: unable to access 'https://host/': Could not resolve host: host",
+            False,
+        ),
+    ],
+)
+def test_what_git_complains_of(words: str, complaint: str, final: bool) -> None:
+    assert compile_fetch.first_complaint(words) == complaint
+    assert bool(compile_fetch.REFUSED.search(words)) == final
+
+
+def test_a_repository_that_is_not_there_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compile_fetch.time, "sleep", lambda _: pytest.fail("tried again"))
+    with pytest.raises(SystemExit, match="does not appear to be a git repository"):
+        compile_fetch.first([f"file://{tmp_path}/gone.git"], str(tmp_path / "into"), "vllm", "v1")
+
+
+@pytest.fixture
+def asked() -> Iterator[tuple[str, list[str]]]:
+    """The address of a server that has nothing and wants a login, and the logins that it was given."""
+    logins: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if given := self.headers.get("Authorization"):
+                logins.append(base64.b64decode(given.partition(" ")[2]).decode())
+            self.send_response(404 if given else 401)
+            self.send_header("WWW-Authenticate", 'Basic realm="x"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}", logins
+        server.shutdown()
+        thread.join()
+
+
+def test_git_gets_the_password_where_nobody_sees_it(
+    asked: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, logins = asked
+    commands: list[list[str]] = []
+    run = compile_fetch.run
+
+    def recorded(command: list[str], **more: str) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return run(command, **more)
+
+    monkeypatch.setattr(compile_fetch, "run", recorded)
+    with pytest.raises(SystemExit, match="not found") as refused:
+        compile_fetch.first([f"http://me:s%25cr@t@{server}/x.git"], str(tmp_path), "vllm", "v1")
+    assert "me:s%cr@t" in logins
+    assert "cr@t" not in str(refused.value)
+    assert not any("cr@t" in argument for command in commands for argument in command)
+    assert not any(b"cr@t" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("login", ["user:pass", "user:p@ss", "token"])
+def test_passwords_are_not_shown(login: str) -> None:
+    assert compile_download.shown(f"https://{login}@host/x.git") == "https://host/x.git"
+
+
+def test_what_the_host_is_told_is_not_for_all_eyes(tmp_path: Path) -> None:
+    script = (FOLDER / "compile_vllm.sh").read_text()
+    begin, end = script.index("(umask"), script.index("{% include")
+    (tmp_path / "config.json").write_text("{}")
+    subprocess.run(["sh", "-ec", f"umask 022; {script[begin:end]}touch other"], cwd=tmp_path, check=True)
+    assert (tmp_path / "config.json").stat().st_mode & 0o777 == 0o600
+    assert "config" in (tmp_path / "config.json").read_text()
+    assert (tmp_path / "other").stat().st_mode & 0o777 == 0o644
+
+
+def packed(path: Path, content: str) -> str:
+    """The URL of a tarball with one file in one folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo("tree/file")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content.encode()))
+    return path.as_uri()
+
+
+def test_archives_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    one, two = packed(tmp_path / "a b/v1.tar.gz", "one"), packed(tmp_path / "c/v1.tar.gz", "two")
+    folder = str(tmp_path / "into")
+    for url, content in ((one, "one"), (two, "two"), (one, "one")):
+        tree, _ = compile_fetch.first([url], folder, "x", "v1")
+        assert (Path(tree) / "file").read_text() == content
+    packed(tmp_path / "c/v1.tar.gz", "three")
+    tree, _ = compile_fetch.first([two], folder, "x", "v1")
+    assert (Path(tree) / "file").read_text() == "three"
+
+
+def test_no_mirror_continues_anothers_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = []
+
+    def cut(url: str, part: str) -> tuple[int, str]:
+        parts.append(part)
+        return 22, "curl: (22) The requested URL returned error: 404"
+
+    monkeypatch.setattr(compile_download, "curl", cut)
+    with pytest.raises(SystemExit):
+        compile_fetch.first(["https://a/v1.tar.gz", "https://me:x@b/v1.tar.gz"], str(tmp_path), "x", "v1")
+    assert len(set(parts)) == 2
 
 
 def test_a_folder_is_built_in_a_copy_that_keeps_what_was_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
