@@ -100,6 +100,7 @@ def compile_wheel(source: str, environment: "dict[str, str]", allow_missing_isa:
     """Run the build, show its output as it comes, and give all of it."""
     command = [sys.executable, "-m", "pip", "wheel", "-v", "--no-build-isolation", "--no-deps", "-w", OUTPUT, source]
     log = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     with subprocess.Popen(
         ["nice", "-n", "10", *command],
         env=environment,
@@ -111,12 +112,15 @@ def compile_wheel(source: str, environment: "dict[str, str]", allow_missing_isa:
         start_new_session=True,
     ) as build:
         assert build.stdout
-        for line in build.stdout:
-            log.append(line)
-            print(line, end="", flush=True)
-            if LOST_ISA.search(line) and not allow_missing_isa:
-                os.killpg(build.pid, signal.SIGKILL)
-                raise SystemExit(explain(line))
+        try:
+            for line in build.stdout:
+                log.append(line)
+                print(line, end="", flush=True)
+                if LOST_ISA.search(line) and not allow_missing_isa:
+                    raise SystemExit(explain(line))
+        except BaseException:
+            stop(build)
+            raise
     if build.returncode:
         raise SystemExit(explain("".join(log)))
     return "".join(log)
@@ -125,6 +129,21 @@ def compile_wheel(source: str, environment: "dict[str, str]", allow_missing_isa:
 def version_of(compiler: str) -> str:
     """A compiler's full version."""
     return run([compiler, "-dumpfullversion"]).stdout.strip()
+
+
+def stop(build: "subprocess.Popen[str]") -> None:
+    """End a build with all its compilers, and wait until they are gone: they write where the next build will."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number, patience in ((signal.SIGTERM, 20), (signal.SIGKILL, 5)):
+        until = time.monotonic() + patience
+        try:
+            os.killpg(build.pid, number)
+            while time.monotonic() < until:
+                build.poll()
+                os.killpg(build.pid, 0)
+                time.sleep(0.1)
+        except ProcessLookupError:
+            return
 
 
 def statistics(environment: "dict[str, str]", what: str) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -71,6 +72,28 @@ def test_another_version_is_taken_only_when_allowed(version: str, fits: bool, tm
     with pytest.raises(SystemExit, match=r"build\.onednn\.allow"):
         compile_vllm.library("oneDNN", "v3.13", told)
     assert compile_vllm.library("oneDNN", "v3.13", {**told, "allow": True})["wanted"] == "v3.13"
+
+
+SLOW_TO_END = """#!/bin/sh
+(trap 'sleep 0.7; rm alive; exit' TERM; >alive; echo begun; while :; do sleep 0.1; done) &
+wait
+"""
+
+
+def test_a_build_that_is_stopped_leaves_no_compilers(tmp_path: Path) -> None:
+    (tmp_path / "python").write_text(SLOW_TO_END)
+    (tmp_path / "python").chmod(0o755)
+    program = (
+        f"import os, sys; sys.path.insert(0, {str(FOLDER)!r}); import compile_wheel; "
+        f"sys.executable = {str(tmp_path / 'python')!r}; compile_wheel.compile_wheel('x', dict(os.environ), False)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert running.stdout.readline() == "begun\n"
+        assert (tmp_path / "alive").exists()
+        running.terminate()
+        assert running.wait(timeout=20)
+    assert not (tmp_path / "alive").exists()
 
 
 REQUIREMENTS = """\
