@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from provisioning.templates.compile_download import say
     from provisioning.templates.compile_fetch import first
     from provisioning.templates.compile_requirements import filtered
-    from provisioning.templates.compile_wheel import make_wheel
+    from provisioning.templates.compile_wheel import compilers_of, make_wheel
 else:
     from compile_download import say
     from compile_fetch import first
     from compile_requirements import filtered
-    from compile_wheel import make_wheel
+    from compile_wheel import compilers_of, make_wheel
 
 CMAKE = "cmake/cpu_extension.cmake"
 
@@ -37,11 +37,13 @@ def main(phase: str, file: str) -> None:
 
 def fetch(config: "dict[str, Any]") -> None:
     """Get vLLM and the libraries that its build would clone; write down what was had."""
+    compiler = compilers_of(config)["cxx"]
     tag = config["revision"] or f"v{config['version']}"
     tree, commit = first(config["sources"], "sources", "vllm", tag)
     if os.path.isabs(tree):
         tree = working_copy(tree, "sources/folder")
     cmake = text(os.path.join(tree, CMAKE))
+    require(compiler, cmake, config["allow_missing_isa"])
     fetched: dict[str, Any] = {"source": os.path.abspath(tree), "commit": commit}
     for name, repository, key in (("oneDNN", "oneDNN.git", "onednn"), ("ComputeLibrary", "ComputeLibrary.git", "acl")):
         wanted = wanted_tag(cmake, repository)
@@ -52,6 +54,28 @@ def fetch(config: "dict[str, Any]") -> None:
     with open("fetched.json.new", "w") as opened:
         json.dump(fetched, opened)
     os.replace("fetched.json.new", "fetched.json")
+
+
+def require(compiler: str, cmake: str, allow_missing_isa: bool) -> None:
+    """Exit where cmake would refuse this version of the compiler, or drop kernels that this processor has a use for."""
+    if platform.machine() != "x86_64":
+        return
+    flags = text("/proc/cpuinfo").split()
+    for kind, words, least in re.findall(r'(FATAL_ERROR|WARNING)\s+"([^"]*)gcc/g\+\+ >= ([\d.]+)', cmake):
+        isa = re.search(r"Disable (\S+)", words)
+        lost = isa and isa[1].lower().replace("-", "_") in flags and not allow_missing_isa
+        if number(compiler) < number(least) and (kind == "FATAL_ERROR" or lost):
+            raise SystemExit(
+                f"This vLLM needs gcc and g++ {least}, and these are {compiler}"
+                + (f": {isa[1]} would be lost.\n" if isa else ".\n")
+                + "Take another compiler (build.cxx, compiler.version), or the prebuilt wheel (build.method: wheel)"
+                + (", or do without: build.allow_missing_isa: true" if isa else "")
+            )
+
+
+def number(version: str) -> "list[int]":
+    """A version as something that sorts."""
+    return [int(part) for part in re.findall(r"\d+", version)]
 
 
 def library(name: str, wanted: str, told: "dict[str, Any]") -> "dict[str, Any]":

@@ -14,10 +14,10 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from provisioning.templates.compile_download import run, say, sha256_of
+    from provisioning.templates.compile_download import last_line, run, say, sha256_of
     from provisioning.templates.compile_explain import LOST_ISA, explain
 else:
-    from compile_download import run, say, sha256_of
+    from compile_download import last_line, run, say, sha256_of
     from compile_explain import LOST_ISA, explain
 
 OUTPUT = "output"
@@ -27,7 +27,7 @@ def make_wheel(config: "dict[str, Any]") -> None:
     """Compile, and leave the wheel with its manifest in `output`. Exits with the first error and its likely cause."""
     with open("fetched.json") as opened:
         fetched = json.load(opened)
-    compilers = {name: version_of(config[name]) for name in ("cc", "cxx")}
+    compilers = compilers_of(config)
     jobs = jobs_for(config)
     say(f"compiling with {config['cxx']} {compilers['cxx']}, {jobs} {'file' if jobs == 1 else 'files'} at once")
     shutil.rmtree(OUTPUT, ignore_errors=True)
@@ -126,11 +126,6 @@ def compile_wheel(source: str, environment: "dict[str, str]", allow_missing_isa:
     return "".join(log)
 
 
-def version_of(compiler: str) -> str:
-    """A compiler's full version."""
-    return run([compiler, "-dumpfullversion"]).stdout.strip()
-
-
 def stop(build: "subprocess.Popen[str]") -> None:
     """End a build with all its compilers, and wait until they are gone: they write where the next build will."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -144,6 +139,25 @@ def stop(build: "subprocess.Popen[str]") -> None:
                 time.sleep(0.1)
         except ProcessLookupError:
             return
+
+
+def compilers_of(config: "dict[str, Any]") -> "dict[str, str]":
+    """Full versions of gcc and g++. Exits where one cannot be run, or where they do not belong together."""
+    found = {}
+    for name in ("cc", "cxx"):
+        try:
+            done = run([config[name], "-dumpfullversion"])
+        except OSError as error:
+            raise SystemExit(f"{config[name]} cannot be run: {error.strerror}.\n{COMPILERS}") from error
+        found[name] = done.stdout.strip()
+        if not re.fullmatch(r"\d+(\.\d+)+", found[name]):
+            raise SystemExit(f"{config[name]} is no gcc that works: {last_line(done)}\n{COMPILERS}")
+    if found["cc"] != found["cxx"]:
+        raise SystemExit(f"{config['cc']} is {found['cc']} and {config['cxx']} is {found['cxx']}.\n{COMPILERS}")
+    return found
+
+
+COMPILERS = "gcc and g++ must be of one version, and the account that serves must be able to run them (build.cxx)."
 
 
 def statistics(environment: "dict[str, str]", what: str) -> None:

@@ -74,6 +74,60 @@ def test_another_version_is_taken_only_when_allowed(version: str, fits: bool, tm
     assert compile_vllm.library("oneDNN", "v3.13", {**told, "allow": True})["wanted"] == "v3.13"
 
 
+def compilers(folder: Path, **versions: str) -> dict[str, str]:
+    """Some that say their version and no more."""
+    folder.mkdir(exist_ok=True)
+    for name, version in versions.items():
+        (folder / name).write_text(f"#!/bin/sh\necho {version}\n")
+        (folder / name).chmod(0o755)
+    return {name: str(folder / name) for name in ("cc", "cxx")}
+
+
+@pytest.mark.parametrize(
+    ("versions", "said"),
+    [
+        ({"cxx": "12.4.0"}, r"/cc cannot be run: No such file"),
+        ({"cc": "12.2.0", "cxx": "12.4.0"}, r"/cc is 12\.2\.0 and .*/cxx is 12\.4\.0"),
+        ({"cc": "", "cxx": ""}, r"/cc is no gcc"),
+    ],
+)
+def test_compilers_are_looked_at_before_anything_is_fetched(
+    versions: dict[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compile_vllm, "first", lambda *_: pytest.fail("fetched"))
+    with pytest.raises(SystemExit, match=said):
+        compile_vllm.fetch({**compilers(tmp_path, **versions), "revision": "", "version": "1"})
+
+
+STOPS = 'message(FATAL_ERROR "X86 backend requires gcc/g++ >= 12.3")'
+DROPS = 'message(WARNING "Disable AMX_BF16 ISA support, requires gcc/g++ >= 12.3")'
+
+
+@pytest.mark.parametrize(
+    ("cmake", "version", "flags", "allow", "refused"),
+    [
+        (STOPS, "12.2.0", "", True, True),
+        (STOPS, "12.3.0", "", False, False),
+        (DROPS, "12.2.0", "flags : avx2 amx_bf16", False, True),
+        (DROPS, "12.2.0", "flags : avx2 amx_bf16", True, False),
+        (DROPS, "12.2.0", "flags : avx2", False, False),
+        (DROPS, "14.2.0", "flags : avx2 amx_bf16", False, False),
+    ],
+)
+def test_an_old_compiler_is_refused_before_the_build(
+    cmake: str, version: str, flags: str, allow: bool, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compile_vllm.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(compile_vllm, "text", lambda _: flags)
+    if not refused:
+        compile_vllm.require(version, cmake, allow)
+        return
+    with pytest.raises(SystemExit, match=r"needs gcc and g\+\+ 12\.3"):
+        compile_vllm.require(version, cmake, allow)
+    monkeypatch.setattr(compile_vllm.platform, "machine", lambda: "aarch64")
+    compile_vllm.require(version, cmake, allow)
+
+
 SLOW_TO_END = """#!/bin/sh
 (trap 'sleep 0.7; rm alive; exit' TERM; >alive; echo begun; while :; do sleep 0.1; done) &
 wait
@@ -462,7 +516,8 @@ def test_fetch_writes_down_what_it_had(tmp_path: Path, monkeypatch: pytest.Monke
     (onednn / "CMakeLists.txt").write_text('set(PROJECT_VERSION "3.13.0")')
     library = {"setting": "onednn", "sources": ["/nowhere", str(onednn)], "allow": False}
     told = {"folder": str(folder), "sources": [str(source)], "revision": "", "version": "0.31.0"}
-    told |= {"build_requirements": "cpu.txt", "onednn": library, "acl": library}
+    told |= {"build_requirements": "cpu.txt", "onednn": library, "acl": library, "allow_missing_isa": False}
+    told |= compilers(tmp_path / "bin", cc="12.4.0", cxx="12.4.0")
     (tmp_path / "config.json").write_text(json.dumps(told))
     compile_vllm.main("fetch", str(tmp_path / "config.json"))
     fetched = json.loads((folder / "fetched.json").read_text())
