@@ -134,17 +134,36 @@ REFUSED = re.compile(
 
 def _git(target: str, *arguments: str, **variables: str) -> str:
     """Run git in a repository. The account's settings count (proxies); other accounts' repositories may be read."""
-    settings, home = f"{target}config", os.path.expanduser("~")
-    told = os.environ.get("GIT_CONFIG_GLOBAL")
-    included = [told] if told else [f"{home}/.config/git/config", f"{home}/.gitconfig"]
-    with open(settings, "w") as file:
-        # GIT_CONFIG_COUNT would not reach git's other side, which reads a repository of this host.
-        file.write("[safe]\n\tdirectory = *\n" + "".join(f'[include]\n\tpath = "{path}"\n' for path in included))
+    settings = f"{target}config"
+    # GIT_CONFIG_COUNT would not reach git's other side, which reads a repository of this host.
+    _settings(settings, "[safe]\n\tdirectory = *\n")
     done = run(["git", "-C", target, *arguments], GIT_CONFIG_GLOBAL=settings, **variables)
     if done.returncode:
         kind = Refused if REFUSED.search(done.stderr) else Unavailable
         raise kind(shown(first_complaint(done.stderr)) or f"git ended with {done.returncode}")
     return done.stdout
+
+
+def _settings(path: str, more: str) -> None:
+    """Write settings of git that take the place of the account's own, and include them."""
+    home, told = os.path.expanduser("~"), os.environ.get("GIT_CONFIG_GLOBAL")
+    included = [told] if told else [f"{home}/.config/git/config", f"{home}/.gitconfig"]
+    with open(path, "w") as file:
+        file.write(more + "".join(f'[include]\n\tpath = "{each}"\n' for each in included))
+
+
+def instead(url: str, found: str, tag: str, folder: str) -> str:
+    """A file of settings with which git gets the `tag` of `url` from a tree that was had, whatever it is."""
+    target = os.path.abspath(os.path.join(folder, "instead.git"))
+    shutil.rmtree(target, ignore_errors=True)
+    os.makedirs(target)
+    _git(target, "init", "-q", "--bare")
+    of_tree = ("--git-dir", target, "--work-tree", os.path.abspath(found), "-c", "user.name=x", "-c", "user.email=x@x")
+    for words in (["add", "-A", "-f", os.path.abspath(found)], ["commit", "-q", "-m", tag], ["tag", tag]):
+        _git(target, *of_tree, *words)
+    path = f"{target}-instead"
+    _settings(path, f'[url "file://{target}"]\n\tinsteadOf = {url}\n')
+    return path
 
 
 def first_complaint(words: str) -> str:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from provisioning.templates.compile_download import say
-    from provisioning.templates.compile_fetch import first
+    from provisioning.templates.compile_fetch import first, instead
     from provisioning.templates.compile_requirements import filtered
     from provisioning.templates.compile_wheel import compilers_of, make_wheel
 else:
     from compile_download import say
-    from compile_fetch import first
+    from compile_fetch import first, instead
     from compile_requirements import filtered
     from compile_wheel import compilers_of, make_wheel
 
@@ -49,11 +49,19 @@ def fetch(config: "dict[str, Any]") -> None:
         wanted = wanted_tag(cmake, repository)
         if wanted and (key == "onednn" or platform.machine() == "aarch64"):
             fetched[key] = library(name, wanted, config[key])
+    clone = re.search(r"GIT_REPOSITORY\s+(\S+/oneDNN\.git)", cmake)
+    if clone and "onednn" in fetched and not listens(tree, cmake):
+        fetched["git"] = instead(clone[1], fetched["onednn"]["tree"], fetched["onednn"]["wanted"], "sources")
     with open("requirements.txt", "w") as requirements:
         requirements.write("\n".join(filtered(tree, config["build_requirements"])) + "\n")
     with open("fetched.json.new", "w") as opened:
         json.dump(fetched, opened)
     os.replace("fetched.json.new", "fetched.json")
+
+
+def listens(tree: str, cmake: str) -> bool:
+    """Whether the build can be told of another oneDNN; old releases' cannot."""
+    return "FETCHCONTENT_SOURCE_DIR_ONEDNN" in cmake or "CMAKE_ARGS" in text(os.path.join(tree, "setup.py"))
 
 
 def require(compiler: str, cmake: str, allow_missing_isa: bool) -> None:
@@ -96,8 +104,9 @@ def wanted_tag(cmake: str, repository: str) -> str:
     """The tag or commit that cmake would clone; "" where it clones no such thing."""
     tags = [re.search(r"GIT_TAG\s+([\w.-]+)", part) for part in cmake.split(repository)[1:]]
     found = [tag[1] for tag in tags if tag]
-    # ARM has a pin of its own, which stands before the others'.
-    return (found[0] if platform.machine() == "aarch64" else found[-1]) if found else ""
+    # ARM may have a pin of its own, a commit, which stands first; POWER's stands last.
+    releases = [tag for tag in found if re.fullmatch(r"v[\d.]+", tag)]
+    return next(iter(found if platform.machine() == "aarch64" else [*releases, *found]), "")
 
 
 def version_of(tree: str) -> str:

@@ -90,10 +90,27 @@ def environment_for(config: "dict[str, Any]", fetched: "dict[str, Any]", jobs: i
     if not config["ccache"]:
         values["CCACHE_DISABLE"] = "1"
     if "onednn" in fetched:
-        values["FETCHCONTENT_SOURCE_DIR_ONEDNN"] = fetched["onednn"]["tree"]
+        tree = without_spaces(fetched["onednn"]["tree"])
+        values["FETCHCONTENT_SOURCE_DIR_ONEDNN"] = tree
+        if not re.search(r"\s", tree):
+            # Releases up to about 0.9 read the variable of cmake alone.
+            values["CMAKE_ARGS"] = f"-DFETCHCONTENT_SOURCE_DIR_ONEDNN={tree} {config['flags']}".strip()
     if "acl" in fetched:
         values["ACL_ROOT_DIR"] = fetched["acl"]["tree"]
+    if "git" in fetched:
+        values["GIT_CONFIG_GLOBAL"] = fetched["git"]
     return values
+
+
+def without_spaces(tree: str) -> str:
+    """A way to a tree without spaces, at which setup.py splits CMAKE_ARGS, whatever is quoted."""
+    if not re.search(r"\s", tree):
+        return tree
+    link = os.path.abspath("onednn-link")
+    if os.path.lexists(link):
+        os.unlink(link)
+    os.symlink(tree, link)
+    return link
 
 
 def compile_wheel(source: str, environment: "dict[str, str]", allow_missing_isa: bool) -> str:

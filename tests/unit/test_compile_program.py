@@ -49,6 +49,22 @@ def test_the_wanted_tag(monkeypatch: pytest.MonkeyPatch) -> None:
     assert compile_vllm.wanted_tag("# nothing", "oneDNN.git") == ""
 
 
+POWER = """
+if (AVX512_FOUND AND NOT AVX512_DISABLED)
+    FetchContent_Declare(oneDNN GIT_REPOSITORY https://github.com/oneapi-src/oneDNN.git
+        GIT_TAG  v3.7.1)
+elseif(POWER10_FOUND)
+    FetchContent_Declare(oneDNN GIT_REPOSITORY https://github.com/oneapi-src/oneDNN.git
+        GIT_TAG  v3.7.2)
+endif()
+"""
+
+
+def test_power_has_a_tag_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compile_vllm.platform, "machine", lambda: "x86_64")
+    assert compile_vllm.wanted_tag(POWER, "oneDNN.git") == "v3.7.1"
+
+
 @pytest.mark.parametrize(
     ("content", "version"),
     [
@@ -72,6 +88,13 @@ def test_another_version_is_taken_only_when_allowed(version: str, fits: bool, tm
     with pytest.raises(SystemExit, match=r"build\.onednn\.allow"):
         compile_vllm.library("oneDNN", "v3.13", told)
     assert compile_vllm.library("oneDNN", "v3.13", {**told, "allow": True})["wanted"] == "v3.13"
+
+
+def library(path: Path, version: str) -> Path:
+    """The folder of one."""
+    path.mkdir(parents=True)
+    (path / "CMakeLists.txt").write_text(f'set(PROJECT_VERSION "{version}")')
+    return path
 
 
 def compilers(folder: Path, **versions: str) -> dict[str, str]:
@@ -126,6 +149,45 @@ def test_an_old_compiler_is_refused_before_the_build(
         compile_vllm.require(version, cmake, allow)
     monkeypatch.setattr(compile_vllm.platform, "machine", lambda: "aarch64")
     compile_vllm.require(version, cmake, allow)
+
+
+def test_the_build_is_told_of_onednn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = {"cc": "gcc", "cxx": "g++", "version": "1", "flags": "-DX=1", "ccache": False}
+    found = compile_wheel.environment_for(told, {"onednn": {"tree": "/srv/onednn"}}, 1)
+    assert found["CMAKE_ARGS"].split() == ["-DFETCHCONTENT_SOURCE_DIR_ONEDNN=/srv/onednn", "-DX=1"]
+    spaced = library(tmp_path / "a b", "3.13")
+    found = compile_wheel.environment_for(told, {"onednn": {"tree": str(spaced)}}, 1)
+    place = Path(found["CMAKE_ARGS"].split()[0].partition("=")[2])
+    assert (place / "CMakeLists.txt").exists()
+    assert found["FETCHCONTENT_SOURCE_DIR_ONEDNN"] == str(place)
+
+
+def test_a_build_that_listens_to_nothing_clones_what_was_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    had = library(tmp_path / "had", "3.6")
+    (had / ".gitignore").write_text("build\n")
+    (had / "build").mkdir()
+    (had / "build/x").write_text("x")
+    url = "https://mirror.invalid/oneDNN.git"
+    for _ in range(2):
+        settings = compile_fetch.instead(url, str(had), "v3.6", str(tmp_path / "sources"))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", settings)
+    for words in (
+        ["clone", "-q", "--no-checkout", "--depth", "1", "--no-single-branch", url],
+        ["checkout", "-q", "v3.6"],
+    ):
+        where = tmp_path if words[0] == "clone" else tmp_path / "oneDNN"
+        subprocess.run(["git", *words], cwd=where, check=True)
+    assert (tmp_path / "oneDNN/CMakeLists.txt").exists()
+    assert (tmp_path / "oneDNN/build/x").exists()
+    assert not (had / ".git").exists()
+
+
+def test_only_old_releases_do_not_listen(tmp_path: Path) -> None:
+    assert not compile_vllm.listens(str(tmp_path), POWER)
+    assert compile_vllm.listens(str(tmp_path), 'set(X "$ENV{FETCHCONTENT_SOURCE_DIR_ONEDNN}")')
+    (tmp_path / "setup.py").write_text('os.environ.get("CMAKE_ARGS")')
+    assert compile_vllm.listens(str(tmp_path), POWER)
 
 
 SLOW_TO_END = """#!/bin/sh
