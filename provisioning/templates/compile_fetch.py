@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -17,16 +18,29 @@ else:
     from compile_download import ATTEMPTS, LOGIN, Unavailable, run, say, shown, unpacked
 
 
-def first(sources: list[str], folder: str, what: str, tag: str) -> tuple[str, str]:
-    """The tree of the first source that can be had, and what it is (a commit, a hash). Exits where none can."""
+def first(
+    sources: list[str],
+    folder: str,
+    what: str,
+    tag: str,
+    fits: "Callable[[str, str], None] | None" = None,
+    advice: str = "",
+) -> tuple[str, str]:
+    """The tree of the first source that can be had, and what it is (a commit, a hash). Exits where none can.
+
+    `fits` raises `Unavailable` for a tree that will not do.
+    """
     refused = []
     for source in sources:
         try:
-            return tree(source, folder, what, tag)
+            found, commit = tree(source, folder, what, tag)
+            if fits:
+                fits(found, commit)
+            return found, commit
         except Unavailable as error:
             refused.append(shown(f"{source}: {error}"))
             say(f"{what}: {refused[-1]}")
-    raise SystemExit(f"{what} cannot be had from any source:\n  " + "\n  ".join(refused))
+    raise SystemExit("\n  ".join([f"{what} cannot be had from any source:", *refused]) + f"\n{advice}".rstrip())
 
 
 def tree(source: str, folder: str, what: str, tag: str) -> tuple[str, str]:

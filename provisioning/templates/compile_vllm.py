@@ -13,12 +13,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from provisioning.templates.compile_download import say
+    from provisioning.templates.compile_download import Unavailable, say
     from provisioning.templates.compile_fetch import first, instead
     from provisioning.templates.compile_requirements import filtered
     from provisioning.templates.compile_wheel import compilers_of, make_wheel
 else:
-    from compile_download import say
+    from compile_download import Unavailable, say
     from compile_fetch import first, instead
     from compile_requirements import filtered
     from compile_wheel import compilers_of, make_wheel
@@ -87,16 +87,22 @@ def number(version: str) -> "list[int]":
 
 
 def library(name: str, wanted: str, told: "dict[str, Any]") -> "dict[str, Any]":
-    """One library's tree. Exits where it is another version than the wanted one, unless that is allowed."""
-    tree, commit = first(told["sources"], "sources", name, wanted)
+    """One library's tree: the first that is the wanted version, or the first of all where others are allowed."""
+
+    def is_wanted(tree: str, commit: str) -> bool:
+        return commit == wanted or f"{version_of(tree)}.".startswith(f"{wanted.removeprefix('v')}.")
+
+    def fits(tree: str, commit: str) -> None:
+        if not is_wanted(tree, commit) and not told["allow"]:
+            raise Unavailable(f"{name} {version_of(tree)} is not the {wanted} that this vLLM wants")
+
+    setting = f"build.{told['setting']}"
+    advice = f"Give its source ({setting}.sources), or take another version: {setting}.allow: true"
+    tree, commit = first(told["sources"], "sources", name, wanted, fits, advice)
     version = version_of(tree)
-    fits = commit == wanted or f"{version}.".startswith(f"{wanted.removeprefix('v')}.")
-    if not fits and not told["allow"]:
-        raise SystemExit(
-            f"{name} {version} in {tree} is not the {wanted} that this vLLM wants.\n"
-            f"Give its source (build.{told['setting']}.sources), or take this one: build.{told['setting']}.allow: true"
-        )
-    say(f"{name}: {version}" + ("" if fits else f", although {wanted} is wanted"))
+    say(f"{name}: {version}" + ("" if is_wanted(tree, commit) else f", although {wanted} is wanted"))
+    if name == "ComputeLibrary" and os.path.isabs(tree):
+        tree = working_copy(tree, "sources/acl")  # vLLM's cmake builds it in its place
     return {"tree": os.path.abspath(tree), "version": version, "commit": commit, "wanted": wanted}
 
 
@@ -122,7 +128,8 @@ def working_copy(folder: str, target: str) -> str:
     """A copy to build in, with what the last build made in it: nobody else's folder is written to."""
     fresh = f"{target}.new"
     shutil.rmtree(fresh, ignore_errors=True)
-    shutil.copytree(folder, fresh, symlinks=True, ignore=shutil.ignore_patterns("build", ".deps", ".git"))
+    made = {"build", ".deps", ".git"}
+    shutil.copytree(folder, fresh, symlinks=True, ignore=lambda place, _: made if place == folder else ())
     for kept in ("build", ".deps"):
         if os.path.isdir(f"{target}/{kept}"):
             os.rename(f"{target}/{kept}", f"{fresh}/{kept}")

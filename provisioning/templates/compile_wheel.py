@@ -191,8 +191,12 @@ FLAGS = {
     "-mavx512bf16": "avx512_bf16",
     "-mavx512vnni": "avx512_vnni",
     "-mamx-tile": "amx_tile",
+    "+bf16": "bf16",
+    "+dotprod": "asimddp",
+    "+fp16": "asimdhp",
+    "+i8mm": "i8mm",
 }
-"""What g++ calls an instruction set, and what /proc/cpuinfo calls it."""
+"""What g++ calls an instruction set (on ARM behind -march=), and what /proc/cpuinfo calls it."""
 
 
 def needs(wheel: str, log: str) -> "dict[str, Any]":
@@ -207,5 +211,5 @@ def needs(wheel: str, log: str) -> "dict[str, Any]":
     # Since several variants are built side by side the host's own is chosen when vLLM is imported.
     wanted = ["avx2"] if any("AVX2" in variant for variant in variants) else []
     if flags and not wanted:
-        wanted = [FLAGS[flag] for flag in re.split(r"[;\s]+", flags[-1]) if flag in FLAGS]
+        wanted = [FLAGS[flag] for flag in re.split(r"[;\s]+|(?=\+)", flags[-1]) if flag in FLAGS]
     return {"glibc": f"2.{max(map(int, versions), default=0)}", "cpu_flags": wanted, "variants": sorted(variants)}

@@ -97,6 +97,25 @@ def library(path: Path, version: str) -> Path:
     return path
 
 
+def test_a_later_source_may_have_the_wanted_version(tmp_path: Path) -> None:
+    wrong, right = library(tmp_path / "a", "3.7.2"), library(tmp_path / "b", "3.13")
+    told: dict[str, Any] = {"setting": "onednn", "sources": [str(wrong), str(right)], "allow": False}
+    assert compile_vllm.library("oneDNN", "v3.13", told)["tree"] == str(right)
+    with pytest.raises(SystemExit) as ended:
+        compile_vllm.library("oneDNN", "v3.14", told)
+    assert all(part in str(ended.value) for part in (f"{wrong}: oneDNN 3.7.2", f"{right}: oneDNN 3.13", "allow: true"))
+
+
+def test_acl_is_built_in_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine = library(tmp_path / "mine", "52.6.0")
+    told: dict[str, Any] = {"setting": "arm_compute", "sources": [str(mine)], "allow": False}
+    (tmp_path / "sources").mkdir()
+    tree = Path(compile_vllm.library("ComputeLibrary", "v52.6.0", told)["tree"])
+    assert tree == tmp_path / "sources/acl"
+    assert (tree / "CMakeLists.txt").exists()
+
+
 def compilers(folder: Path, **versions: str) -> dict[str, str]:
     """Some that say their version and no more."""
     folder.mkdir(exist_ok=True)
@@ -265,6 +284,12 @@ def test_what_a_wheel_needs_of_a_host(tmp_path: Path) -> None:
     log = "-- CPU extension compile flags: -fopenmp;-mavx512f;-mavx512bf16\n"
     found = compile_wheel.needs(str(make_wheel(tmp_path / "b.whl", libraries={"vllm/_C.so": symbols})), log)
     assert found["cpu_flags"] == ["avx512f", "avx512_bf16"]
+
+
+def test_what_a_wheel_needs_of_an_arm_host(tmp_path: Path) -> None:
+    log = "-- CPU extension compile flags: -fopenmp;-DVLLM_CPU_EXTENSION;-march=armv8.2-a+bf16+dotprod+fp16+i8mm\n"
+    found = compile_wheel.needs(str(make_wheel(tmp_path / "a.whl", libraries={"vllm/_C.so": b""})), log)
+    assert found["cpu_flags"] == ["bf16", "asimddp", "asimdhp", "i8mm"]
 
 
 def test_jobs_follow_from_memory() -> None:
@@ -556,6 +581,8 @@ def test_a_folder_is_built_in_a_copy_that_keeps_what_was_built(tmp_path: Path, m
     source = tmp_path / "mine"
     source.mkdir()
     (source / "old.cpp").write_text("1")
+    (source / "requirements/build").mkdir(parents=True)
+    (source / "requirements/build/cpu.txt").write_text("ninja")
     target = str(tmp_path / "copy")
     compile_vllm.working_copy(str(source), target)
     (Path(target) / "build").mkdir()
@@ -563,7 +590,8 @@ def test_a_folder_is_built_in_a_copy_that_keeps_what_was_built(tmp_path: Path, m
     (source / "old.cpp").unlink()
     (source / "new.cpp").write_text("2")
     compile_vllm.working_copy(str(source), target)
-    assert sorted(path.name for path in Path(target).iterdir()) == ["build", "new.cpp"]
+    assert sorted(path.name for path in Path(target).iterdir()) == ["build", "new.cpp", "requirements"]
+    assert (Path(target) / "requirements/build/cpu.txt").exists()
     assert (Path(target) / "build/old.o").exists()
     assert not (source / "build").exists()
 
