@@ -36,7 +36,8 @@ CAUSES = (
     (
         r"numa\.h|cannot find -lnuma",
         "libnuma's headers are missing",
-        "Run `invoke provision`: it installs libnuma-dev.",
+        "Run `invoke provision`: it installs libnuma-dev. A compiler with a sysroot of its own (conda-forge's) "
+        "needs them in there.",
     ),
     (
         r"(?i)could not resolve host|failed to connect|unable to access 'https?:|error in git clone",

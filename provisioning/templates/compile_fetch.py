@@ -124,7 +124,7 @@ HELPER = (
 
 def without_login(url: str) -> "tuple[str, list[str], dict[str, str]]":
     """A URL for git's command line, and the options and variables that give the login that it held."""
-    login = LOGIN.search(url) if url.startswith(("http://", "https://")) else None
+    login = LOGIN.search(url) if url.lower().startswith(("http://", "https://")) else None
     if not login:
         return url, [], {}
     plain = LOGIN.sub("", url, count=1)

@@ -32,7 +32,10 @@ def main(phase: str, file: str) -> None:
         config = json.load(opened)
     os.makedirs(config["folder"], exist_ok=True)
     os.chdir(config["folder"])
-    fetch(config) if phase == "fetch" else make_wheel(config)
+    try:
+        fetch(config) if phase == "fetch" else make_wheel(config)
+    except Unavailable as error:
+        raise SystemExit(str(error)) from error
 
 
 def fetch(config: "dict[str, Any]") -> None:
@@ -94,7 +97,7 @@ def library(name: str, wanted: str, told: "dict[str, Any]") -> "dict[str, Any]":
 
     def fits(tree: str, commit: str) -> None:
         if not is_wanted(tree, commit) and not told["allow"]:
-            raise Unavailable(f"{name} {version_of(tree)} is not the {wanted} that this vLLM wants")
+            raise Unavailable(f"{name} {version_of(tree)} in {tree} is not the {wanted} that this vLLM wants")
 
     setting = f"build.{told['setting']}"
     advice = f"Give its source ({setting}.sources), or take another version: {setting}.allow: true"

@@ -103,7 +103,10 @@ def test_a_later_source_may_have_the_wanted_version(tmp_path: Path) -> None:
     assert compile_vllm.library("oneDNN", "v3.13", told)["tree"] == str(right)
     with pytest.raises(SystemExit) as ended:
         compile_vllm.library("oneDNN", "v3.14", told)
-    assert all(part in str(ended.value) for part in (f"{wrong}: oneDNN 3.7.2", f"{right}: oneDNN 3.13", "allow: true"))
+    assert all(
+        part in str(ended.value)
+        for part in (f"oneDNN 3.7.2 in {wrong} is", f"oneDNN 3.13 in {right} is", "allow: true")
+    )
 
 
 def test_acl_is_built_in_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,6 +203,17 @@ def test_a_build_that_listens_to_nothing_clones_what_was_had(tmp_path: Path, mon
     assert (tmp_path / "oneDNN/CMakeLists.txt").exists()
     assert (tmp_path / "oneDNN/build/x").exists()
     assert not (had / ".git").exists()
+
+
+def test_git_that_fails_is_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_: object) -> None:
+        raise compile_download.Unavailable("fatal: no space")
+
+    monkeypatch.setattr(compile_vllm, "fetch", failing)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"folder": str(tmp_path)}))
+    with pytest.raises(SystemExit, match="no space"):
+        compile_vllm.main("fetch", "config.json")
 
 
 def test_only_old_releases_do_not_listen(tmp_path: Path) -> None:
