@@ -224,7 +224,7 @@ def test_only_old_releases_do_not_listen(tmp_path: Path) -> None:
 
 
 SLOW_TO_END = """#!/bin/sh
-(trap 'sleep 0.7; rm alive; exit' TERM; >alive; echo begun; while :; do sleep 0.1; done) &
+(trap 'sleep 0.7; rm alive; exit' TERM; >alive; echo begun; for i in $(seq 300); do sleep 0.1; done) &
 wait
 """
 
