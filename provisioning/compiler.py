@@ -20,6 +20,13 @@ PACKAGED = {
 """Full versions of the package gcc-N: https://packages.debian.org, https://packages.ubuntu.com"""
 
 
+CONDA = (
+    "or take conda-forge's compiler, which was not tried: on the host `conda create -y -p ~/gxx --override-channels "
+    "-c conda-forge gxx_linux-64=12.4 numactl-devel-cos7-x86_64` (it looks for numa.h in a sysroot of its own), "
+    "then build.cxx: ~/gxx/bin/x86_64-conda-linux-gnu-g++"
+)
+
+
 def paths(site: Site) -> tuple[str, str]:
     """Give gcc and g++: as told, or those that the system step installs."""
     if told := site.settings.build.cxx:
@@ -37,23 +44,28 @@ def require(site: Site, release: Release) -> None:
     if site.settings.build.cxx or release.gcc_min is None:
         return
     major = site.settings.compiler.version
-    packaged = PACKAGED.get((site.facts.os_id, site.facts.os_version, major), "")
-    versions = [site.facts.versioned_compilers.get(f"{name}-{major}") or packaged for name in ("gcc", "g++")]
-    if len(set(versions)) > 1:
+    found = (site.facts.versioned_compilers.get(f"{name}-{major}") for name in ("gcc", "g++"))
+    installed = [version for version in found if version]
+    if len(set(installed)) > 1:
         raise IncompatibleError(
-            f"gcc-{major} is {versions[0]} and g++-{major} is {versions[1]}: they must be of one version",
+            f"gcc-{major} is {installed[0]} and g++-{major} is {installed[1]}: they must be of one version",
             remedy=f"On the host: apt-get install --reinstall gcc-{major} g++-{major}",
         )
+    packaged = PACKAGED.get((site.facts.os_id, site.facts.os_version, major), "")
+    version = installed[0] if len(installed) == 2 else packaged or "".join(installed)
     needed = number(release.gcc_min)
-    if versions[0] and number(versions[0])[: len(needed)] < needed and _matters(site, release):
+    if version and number(version)[: len(needed)] < needed and _matters(site, release):
         raise IncompatibleError(
-            f"vLLM {release.version} needs gcc and g++ {release.gcc_min}, and gcc-{major} here is {versions[0]}",
+            f"vLLM {release.version} needs gcc and g++ {release.gcc_min}, and gcc-{major} here is {version}",
             cause=_consequence(release),
             remedy=_remedy(site, release),
         )
 
 
 def _matters(site: Site, release: Release) -> bool:
+    """vLLM's cmake compares versions for x86 only."""
+    if site.facts.architecture != "x86_64":
+        return False
     return release.gcc_required or not site.settings.build.allow_missing_isa
 
 
@@ -67,10 +79,7 @@ def _remedy(site: Site, release: Release) -> str:
     choices = []
     if release.wheel and site.facts.architecture in release.wheel.pythons:
         choices.append("take the prebuilt wheel (build.method: wheel)")
-    choices.append(
-        "or take a compiler from conda-forge: on the host `conda create -y -p ~/gxx --override-channels -c conda-forge "
-        "gxx_linux-64=12.4`, then build.cxx: ~/gxx/bin/x86_64-conda-linux-gnu-g++"
-    )
+    choices.append(CONDA)
     newer = next(
         (n for (os, version, n), full in PACKAGED.items() if _is_here(site, os, version) and _fits(full, release)), 0
     )

@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import time
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 ATTEMPTS = 6
 """Attempts without progress before a source is given up."""
@@ -25,38 +25,57 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
+LOGIN = re.compile(r"(?<=//)[^/?#\s]+@")
+"""All that stands before a URL's host; a password may hold a raw @."""
+
+
 def shown(source: str) -> str:
     """A source without the password that its URL may hold."""
-    return re.sub(r"//[^/@]*@", "//", source)
+    return LOGIN.sub("", source)
 
 
 def unpacked(url: str, sha256: str, folder: str, what: str) -> tuple[str, str]:
     """Download an archive, unless its tree is there already, and unpack it."""
     name = os.path.basename(urlsplit(url).path)
-    known = os.path.join(folder, f"{name}.sha256")
+    # Of two servers' files of one name neither continues the other, nor stands in for it.
+    archive = os.path.join(folder, f"{hashlib.sha256(shown(url).encode()).hexdigest()[:8]}-{name}")
+    known, target, state = f"{archive}.sha256", f"{archive}.tree", state_of_file(url)
     if os.path.exists(known):
         with open(known) as file:
-            digest = file.read().strip()
-        if not sha256 or digest == sha256:
-            return only_folder(os.path.join(folder, f"{name}.tree")), f"sha256:{digest}"
+            digest, had = (file.read() + "\n").split("\n")[:2]
+        if sha256 in ("", digest) and state in ("", had):
+            return only_folder(target), f"sha256:{digest}"
     os.makedirs(folder, exist_ok=True)
-    archive = os.path.join(folder, name)
     download(url, archive, what)
     digest = sha256_of(archive)
     if sha256 and digest != sha256:
         os.unlink(archive)
         raise Unavailable(f"{name} has SHA-256 {digest}, and {sha256} is right")
-    target = os.path.join(folder, f"{name}.tree")
-    shutil.rmtree(target, ignore_errors=True)
+    for old in (known, target):
+        shutil.rmtree(old) if os.path.isdir(old) else remove(old)
     os.makedirs(target)
     done = run(["tar", "-xf", archive, "-C", target])
-    if done.returncode:
-        os.unlink(archive)
-        raise Unavailable(f"{name} cannot be unpacked: {last_line(done)}")
     os.unlink(archive)
+    if done.returncode:
+        raise Unavailable(f"{name} cannot be unpacked: {last_line(done)}")
     with open(known, "w") as file:
-        file.write(digest)
+        file.write(f"{digest}\n{state}")
     return only_folder(target), f"sha256:{digest}"
+
+
+def state_of_file(url: str) -> str:
+    """Size and time of a file of this host, which may be replaced under its name; "" of all others."""
+    path = unquote(urlsplit(url).path)
+    if urlsplit(url).scheme != "file" or not os.path.exists(path):
+        return ""
+    found = os.stat(path)
+    return f"{found.st_size} {found.st_mtime_ns}"
+
+
+def remove(path: str) -> None:
+    """Delete a file, if it is there."""
+    if os.path.lexists(path):
+        os.unlink(path)
 
 
 def only_folder(folder: str) -> str:
@@ -69,12 +88,12 @@ def download(url: str, path: str, what: str) -> None:
     """Download with curl, and go on where a cut connection stopped. Raises `Unavailable`."""
     if urlsplit(url).scheme == "file":
         try:
-            shutil.copyfile(urlsplit(url).path, path)
+            shutil.copyfile(unquote(urlsplit(url).path), path)
         except OSError as error:
             raise Unavailable(str(error.strerror)) from error
         return
     part, failures = f"{path}.part", 0
-    say(f"{what}: downloading {os.path.basename(path)}")
+    say(f"{what}: downloading {os.path.basename(urlsplit(url).path)}")
     while True:
         before = size(part)
         code, words = curl(url, part)
@@ -116,9 +135,9 @@ def size(path: str) -> int:
     return os.path.getsize(path) if os.path.exists(path) else 0
 
 
-def run(command: list[str], text: str = "") -> "subprocess.CompletedProcess[str]":
+def run(command: list[str], text: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run a command without a terminal to ask at."""
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8", **variables}
     return subprocess.run(
         command, input=text, env=environment, capture_output=True, text=True, errors="replace", check=False
     )

@@ -2,18 +2,23 @@
 
 import re
 
-LOST_ISA = re.compile(r"Disable AVX512.{0,10}BF16.*|Disable AVX512.* ISA support.*|Disable .*AMX.* support.*")
-"""What cmake says where it goes on without kernels that the processor could use."""
+LOST_ISA = re.compile(r"Disable .*(AVX512|AMX).*requires gcc.*")
+"""What cmake says where it goes on without kernels that the processor could use. ("no … found in local CPU flags"
+speaks of the processor: nothing is lost.)"""
 
-FIRST = re.compile(
-    r"(fatal )?error: |: error:|^CMake Error|^FAILED: |ninja: error|undefined reference|No space left on device|"
-    r"Killed signal|ModuleNotFoundError|^\S*Error: ",
-    re.MULTILINE,
+FIRST = (
+    re.compile(
+        r"error: (?!subprocess-exited)|: error:|^CMake Error|undefined reference|No space left on device|Killed signal|"
+        r"ModuleNotFoundError|out of memory|[Cc]annot allocate memory|^fatal: ([Cc]ould not|unable|repository)"
+    ),
+    re.compile(r"^FAILED: |ninja: error|^\S*Error: "),
+    LOST_ISA,
 )
+"""What a first error looks like: the sooner named, the more it says."""
 
 CAUSES = (
     (
-        r"Killed signal terminated program cc1plus|Killed\s+.*(cc1plus|g\+\+)|out of memory|cannot allocate memory",
+        r"Killed signal terminated program|Killed\s+.*(cc1plus|g\+\+)|out of memory|[Cc]annot allocate memory",
         "the compiler was killed for want of memory",
         "Compile fewer files at once (build.jobs: 1), stop other programs, or add swap.",
     ),
@@ -24,14 +29,15 @@ CAUSES = (
         "Take gcc 12.3 or newer (build.cxx), or accept it: build.allow_missing_isa: true",
     ),
     (
-        r"requires gcc/g\+\+ >= [\d.]+|unrecognized command.line option|-mamx-|-mavx512bf16",
+        r"requires gcc/g\+\+ >= [\d.]+|unrecognized command.line option",
         "the compiler is too old for this vLLM",
         "Take gcc 12.3 or newer: build.cxx; or the prebuilt wheel: build.method: wheel",
     ),
     (
         r"numa\.h|cannot find -lnuma",
         "libnuma's headers are missing",
-        "Run `invoke provision`: it installs libnuma-dev.",
+        "Run `invoke provision`: it installs libnuma-dev. A compiler with a sysroot of its own (conda-forge's) "
+        "needs them in there.",
     ),
     (
         r"(?i)could not resolve host|failed to connect|unable to access 'https?:|error in git clone",
@@ -48,13 +54,15 @@ CAUSES = (
 
 
 def explain(log: str) -> str:
-    """The first error with its surroundings, and the likely cause."""
+    """The first error with its surroundings, and its likely cause. What else stands in the log says nothing of it."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    found = next((number for number, line in enumerate(lines) if FIRST.search(line) or LOST_ISA.search(line)), None)
+    numbers = (number for pattern in FIRST for number, line in enumerate(lines) if pattern.search(line))
+    found = next(numbers, None)
     shown = lines[-8:] if found is None else lines[max(0, found - 1) : found + 5]
     words = ["The build failed. Its first error:", *(f"  {line[:300]}" for line in shown)]
+    blamed = "\n".join(shown if found is None else lines[found : found + 5])
     for pattern, cause, remedy in CAUSES:
-        if re.search(pattern, log):
+        if re.search(pattern, blamed):
             words += [f"Likely cause: {cause}.", remedy]
             break
     return "\n".join(words)

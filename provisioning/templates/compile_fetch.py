@@ -7,25 +7,40 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
-    from provisioning.templates.compile_download import ATTEMPTS, Unavailable, last_line, run, say, shown, unpacked
+    from provisioning.templates.compile_download import ATTEMPTS, LOGIN, Unavailable, run, say, shown, unpacked
 else:
-    from compile_download import ATTEMPTS, Unavailable, last_line, run, say, shown, unpacked
+    from compile_download import ATTEMPTS, LOGIN, Unavailable, run, say, shown, unpacked
 
 
-def first(sources: list[str], folder: str, what: str, tag: str) -> tuple[str, str]:
-    """The tree of the first source that can be had, and what it is (a commit, a hash). Exits where none can."""
+def first(
+    sources: list[str],
+    folder: str,
+    what: str,
+    tag: str,
+    fits: "Callable[[str, str], None] | None" = None,
+    advice: str = "",
+) -> tuple[str, str]:
+    """The tree of the first source that can be had, and what it is (a commit, a hash). Exits where none can.
+
+    `fits` raises `Unavailable` for a tree that will not do.
+    """
     refused = []
     for source in sources:
         try:
-            return tree(source, folder, what, tag)
+            found, commit = tree(source, folder, what, tag)
+            if fits:
+                fits(found, commit)
+            return found, commit
         except Unavailable as error:
-            refused.append(f"{shown(source)}: {error}")
+            refused.append(shown(f"{source}: {error}"))
             say(f"{what}: {refused[-1]}")
-    raise SystemExit(f"{what} cannot be had from any source:\n  " + "\n  ".join(refused))
+    raise SystemExit("\n  ".join([f"{what} cannot be had from any source:", *refused]) + f"\n{advice}".rstrip())
 
 
 def tree(source: str, folder: str, what: str, tag: str) -> tuple[str, str]:
@@ -79,19 +94,20 @@ def cloned(url: str, folder: str, tag: str) -> tuple[str, str]:
 
 
 def _fetch(target: str, url: str, tag: str) -> None:
+    place, options, variables = without_login(url)
+    git = partial(_git, target, *SLOW, *options, "fetch", "-q", **variables)
     for failures in range(1, ATTEMPTS + 1):
         try:
-            _git(target, *SLOW, "fetch", "-q", "--no-tags", "--depth", "1", url, tag)
+            git("--no-tags", "--depth", "1", place, tag)
             return
         except Unavailable as error:
             lacks = re.search(r"couldn't find remote ref|not our ref|unadvertised object", str(error))
             if lacks and re.fullmatch(r"[0-9a-f]{7,40}", tag):
                 # Some servers give a commit only with all that leads to it.
-                _git(target, *SLOW, "fetch", "-q", "--tags", url, "+refs/heads/*:refs/remotes/origin/*")
-                _git(target, "fetch", "-q", ".", _git(target, "rev-parse", "--verify", f"{tag}^{{commit}}").strip())
+                git("--tags", place, "+refs/heads/*:refs/remotes/origin/*")
+                git(".", _git(target, "rev-parse", "--verify", f"{tag}^{{commit}}").strip())
                 return
-            final = lacks or re.search(r"(?i)not found|authentication|could not read Username|403|404", str(error))
-            if final or failures == ATTEMPTS:
+            if lacks or isinstance(error, Refused) or failures == ATTEMPTS:
                 raise
             say(f"git: {error}; trying again")
             time.sleep(min(2**failures, 30))
@@ -100,12 +116,79 @@ def _fetch(target: str, url: str, tag: str) -> None:
 SLOW = ("-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60")
 """A connection below a kilobyte a second for a minute is a dead one."""
 
+HELPER = (
+    r"""!f() { [ $1 != get ] || printf 'username=%s\npassword=%s\n' "$GIT_LOGIN_USER" "$GIT_LOGIN_PASSWORD"; }; f"""
+)
+"""A credential helper that reads the environment, which other accounts cannot see: a command line shows."""
 
-def _git(target: str, *arguments: str) -> str:
-    done = run(["git", "-C", target, *arguments])
+
+def without_login(url: str) -> "tuple[str, list[str], dict[str, str]]":
+    """A URL for git's command line, and the options and variables that give the login that it held."""
+    login = LOGIN.search(url) if url.lower().startswith(("http://", "https://")) else None
+    if not login:
+        return url, [], {}
+    plain = LOGIN.sub("", url, count=1)
+    user, _, password = login[0][:-1].partition(":")
+    server = "://".join(urlsplit(plain)[:2])
+    options = ["-c", "credential.helper=", "-c", f"credential.{server}.helper={HELPER}"]
+    return plain, options, {"GIT_LOGIN_USER": unquote(user), "GIT_LOGIN_PASSWORD": unquote(password)}
+
+
+class Refused(Unavailable):
+    """One that another attempt would not give either."""
+
+
+REFUSED = re.compile(
+    r"not found|authentication failed|could not read (username|password)|error: 40[134]|does not appear to be a git|"
+    r"does not exist|no such file|not exported|access denied|permission denied|host key verification failed|"
+    r"host identification has changed|dubious ownership",
+    re.IGNORECASE,
+)
+
+
+def _git(target: str, *arguments: str, **variables: str) -> str:
+    """Run git in a repository. The account's settings count (proxies); other accounts' repositories may be read."""
+    settings = f"{target}config"
+    # GIT_CONFIG_COUNT would not reach git's other side, which reads a repository of this host.
+    _settings(settings, "[safe]\n\tdirectory = *\n")
+    done = run(["git", "-C", target, *arguments], GIT_CONFIG_GLOBAL=settings, **variables)
     if done.returncode:
-        raise Unavailable(shown(last_line(done)))
+        kind = Refused if REFUSED.search(done.stderr) else Unavailable
+        raise kind(shown(first_complaint(done.stderr)) or f"git ended with {done.returncode}")
     return done.stdout
+
+
+def _settings(path: str, more: str) -> None:
+    """Write settings of git that take the place of the account's own, and include them."""
+    home, told = os.path.expanduser("~"), os.environ.get("GIT_CONFIG_GLOBAL")
+    included = [told] if told else [f"{home}/.config/git/config", f"{home}/.gitconfig"]
+    with open(path, "w") as file:
+        file.write(more + "".join(f'[include]\n\tpath = "{each}"\n' for each in included))
+
+
+def instead(url: str, found: str, tag: str, folder: str) -> str:
+    """A file of settings with which git gets the `tag` of `url` from a tree that was had, whatever it is."""
+    target = os.path.abspath(os.path.join(folder, "instead.git"))
+    shutil.rmtree(target, ignore_errors=True)
+    os.makedirs(target)
+    _git(target, "init", "-q", "--bare")
+    of_tree = ("--git-dir", target, "--work-tree", os.path.abspath(found), "-c", "user.name=x", "-c", "user.email=x@x")
+    for words in (["add", "-A", "-f", os.path.abspath(found)], ["commit", "-q", "-m", tag], ["tag", tag]):
+        _git(target, *of_tree, *words)
+    path = f"{target}-instead"
+    _settings(path, f'[url "file://{target}"]\n\tinsteadOf = {url}\n')
+    return path
+
+
+def first_complaint(words: str) -> str:
+    """What git says first of a failure; of a failed ssh, what ssh said."""
+    lines = [line.strip() for line in words.splitlines() if line.strip() and not line.startswith("Warning: ")]
+    found = next((number for number, line in enumerate(lines) if line.startswith(("fatal: ", "error: "))), None)
+    if found is None:
+        return lines[-1] if lines else ""
+    if found and re.match("fatal: Could not read from remote|fatal: the remote end hung up", lines[found], re.I):
+        return lines[found - 1]
+    return lines[found]
 
 
 def local(folder: str) -> tuple[str, str]:

@@ -13,15 +13,15 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from provisioning.templates.compile_download import say
-    from provisioning.templates.compile_fetch import first
+    from provisioning.templates.compile_download import Unavailable, say
+    from provisioning.templates.compile_fetch import first, instead
     from provisioning.templates.compile_requirements import filtered
-    from provisioning.templates.compile_wheel import make_wheel
+    from provisioning.templates.compile_wheel import compilers_of, make_wheel
 else:
-    from compile_download import say
-    from compile_fetch import first
+    from compile_download import Unavailable, say
+    from compile_fetch import first, instead
     from compile_requirements import filtered
-    from compile_wheel import make_wheel
+    from compile_wheel import compilers_of, make_wheel
 
 CMAKE = "cmake/cpu_extension.cmake"
 
@@ -32,21 +32,29 @@ def main(phase: str, file: str) -> None:
         config = json.load(opened)
     os.makedirs(config["folder"], exist_ok=True)
     os.chdir(config["folder"])
-    fetch(config) if phase == "fetch" else make_wheel(config)
+    try:
+        fetch(config) if phase == "fetch" else make_wheel(config)
+    except Unavailable as error:
+        raise SystemExit(str(error)) from error
 
 
 def fetch(config: "dict[str, Any]") -> None:
     """Get vLLM and the libraries that its build would clone; write down what was had."""
+    compiler = compilers_of(config)["cxx"]
     tag = config["revision"] or f"v{config['version']}"
     tree, commit = first(config["sources"], "sources", "vllm", tag)
     if os.path.isabs(tree):
         tree = working_copy(tree, "sources/folder")
     cmake = text(os.path.join(tree, CMAKE))
+    require(compiler, cmake, config["allow_missing_isa"])
     fetched: dict[str, Any] = {"source": os.path.abspath(tree), "commit": commit}
     for name, repository, key in (("oneDNN", "oneDNN.git", "onednn"), ("ComputeLibrary", "ComputeLibrary.git", "acl")):
         wanted = wanted_tag(cmake, repository)
         if wanted and (key == "onednn" or platform.machine() == "aarch64"):
             fetched[key] = library(name, wanted, config[key])
+    clone = re.search(r"GIT_REPOSITORY\s+(\S+/oneDNN\.git)", cmake)
+    if clone and "onednn" in fetched and not listens(tree, cmake):
+        fetched["git"] = instead(clone[1], fetched["onednn"]["tree"], fetched["onednn"]["wanted"], "sources")
     with open("requirements.txt", "w") as requirements:
         requirements.write("\n".join(filtered(tree, config["build_requirements"])) + "\n")
     with open("fetched.json.new", "w") as opened:
@@ -54,17 +62,50 @@ def fetch(config: "dict[str, Any]") -> None:
     os.replace("fetched.json.new", "fetched.json")
 
 
+def listens(tree: str, cmake: str) -> bool:
+    """Whether the build can be told of another oneDNN; old releases' cannot."""
+    return "FETCHCONTENT_SOURCE_DIR_ONEDNN" in cmake or "CMAKE_ARGS" in text(os.path.join(tree, "setup.py"))
+
+
+def require(compiler: str, cmake: str, allow_missing_isa: bool) -> None:
+    """Exit where cmake would refuse this version of the compiler, or drop kernels that this processor has a use for."""
+    if platform.machine() != "x86_64":
+        return
+    flags = text("/proc/cpuinfo").split()
+    for kind, words, least in re.findall(r'(FATAL_ERROR|WARNING)\s+"([^"]*)gcc/g\+\+ >= ([\d.]+)', cmake):
+        isa = re.search(r"Disable (\S+)", words)
+        lost = isa and isa[1].lower().replace("-", "_") in flags and not allow_missing_isa
+        if number(compiler) < number(least) and (kind == "FATAL_ERROR" or lost):
+            raise SystemExit(
+                f"This vLLM needs gcc and g++ {least}, and these are {compiler}"
+                + (f": {isa[1]} would be lost.\n" if isa else ".\n")
+                + "Take another compiler (build.cxx, compiler.version), or the prebuilt wheel (build.method: wheel)"
+                + (", or do without: build.allow_missing_isa: true" if isa else "")
+            )
+
+
+def number(version: str) -> "list[int]":
+    """A version as something that sorts."""
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
 def library(name: str, wanted: str, told: "dict[str, Any]") -> "dict[str, Any]":
-    """One library's tree. Exits where it is another version than the wanted one, unless that is allowed."""
-    tree, commit = first(told["sources"], "sources", name, wanted)
+    """One library's tree: the first that is the wanted version, or the first of all where others are allowed."""
+
+    def is_wanted(tree: str, commit: str) -> bool:
+        return commit == wanted or f"{version_of(tree)}.".startswith(f"{wanted.removeprefix('v')}.")
+
+    def fits(tree: str, commit: str) -> None:
+        if not is_wanted(tree, commit) and not told["allow"]:
+            raise Unavailable(f"{name} {version_of(tree)} in {tree} is not the {wanted} that this vLLM wants")
+
+    setting = f"build.{told['setting']}"
+    advice = f"Give its source ({setting}.sources), or take another version: {setting}.allow: true"
+    tree, commit = first(told["sources"], "sources", name, wanted, fits, advice)
     version = version_of(tree)
-    fits = commit == wanted or f"{version}.".startswith(f"{wanted.removeprefix('v')}.")
-    if not fits and not told["allow"]:
-        raise SystemExit(
-            f"{name} {version} in {tree} is not the {wanted} that this vLLM wants.\n"
-            f"Give its source (build.{told['setting']}.sources), or take this one: build.{told['setting']}.allow: true"
-        )
-    say(f"{name}: {version}" + ("" if fits else f", although {wanted} is wanted"))
+    say(f"{name}: {version}" + ("" if is_wanted(tree, commit) else f", although {wanted} is wanted"))
+    if name == "ComputeLibrary" and os.path.isabs(tree):
+        tree = working_copy(tree, "sources/acl")  # vLLM's cmake builds it in its place
     return {"tree": os.path.abspath(tree), "version": version, "commit": commit, "wanted": wanted}
 
 
@@ -72,8 +113,9 @@ def wanted_tag(cmake: str, repository: str) -> str:
     """The tag or commit that cmake would clone; "" where it clones no such thing."""
     tags = [re.search(r"GIT_TAG\s+([\w.-]+)", part) for part in cmake.split(repository)[1:]]
     found = [tag[1] for tag in tags if tag]
-    # ARM has a pin of its own, which stands before the others'.
-    return (found[0] if platform.machine() == "aarch64" else found[-1]) if found else ""
+    # ARM may have a pin of its own, a commit, which stands first; POWER's stands last.
+    releases = [tag for tag in found if re.fullmatch(r"v[\d.]+", tag)]
+    return next(iter(found if platform.machine() == "aarch64" else [*releases, *found]), "")
 
 
 def version_of(tree: str) -> str:
@@ -89,7 +131,8 @@ def working_copy(folder: str, target: str) -> str:
     """A copy to build in, with what the last build made in it: nobody else's folder is written to."""
     fresh = f"{target}.new"
     shutil.rmtree(fresh, ignore_errors=True)
-    shutil.copytree(folder, fresh, symlinks=True, ignore=shutil.ignore_patterns("build", ".deps", ".git"))
+    made = {"build", ".deps", ".git"}
+    shutil.copytree(folder, fresh, symlinks=True, ignore=lambda place, _: made if place == folder else ())
     for kept in ("build", ".deps"):
         if os.path.isdir(f"{target}/{kept}"):
             os.rename(f"{target}/{kept}", f"{fresh}/{kept}")

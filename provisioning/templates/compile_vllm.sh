@@ -4,7 +4,8 @@ python={{ quote(python) }}
 program={{ quote(program) }}
 mkdir -p {{ quote(folder) }}
 cd {{ quote(folder) }}
-cat >config.json <<'END_OF_CONFIG'
+# It may hold passwords of sources: nobody else reads it.
+(umask 077; rm -f config.json; cat >config.json) <<'END_OF_CONFIG'
 {{ config }}
 END_OF_CONFIG
 {% include 'install_with_torch.sh' %}

@@ -14,10 +14,10 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from provisioning.templates.compile_download import run, say, sha256_of
+    from provisioning.templates.compile_download import last_line, run, say, sha256_of
     from provisioning.templates.compile_explain import LOST_ISA, explain
 else:
-    from compile_download import run, say, sha256_of
+    from compile_download import last_line, run, say, sha256_of
     from compile_explain import LOST_ISA, explain
 
 OUTPUT = "output"
@@ -27,7 +27,7 @@ def make_wheel(config: "dict[str, Any]") -> None:
     """Compile, and leave the wheel with its manifest in `output`. Exits with the first error and its likely cause."""
     with open("fetched.json") as opened:
         fetched = json.load(opened)
-    compilers = {name: version_of(config[name]) for name in ("cc", "cxx")}
+    compilers = compilers_of(config)
     jobs = jobs_for(config)
     say(f"compiling with {config['cxx']} {compilers['cxx']}, {jobs} {'file' if jobs == 1 else 'files'} at once")
     shutil.rmtree(OUTPUT, ignore_errors=True)
@@ -90,16 +90,34 @@ def environment_for(config: "dict[str, Any]", fetched: "dict[str, Any]", jobs: i
     if not config["ccache"]:
         values["CCACHE_DISABLE"] = "1"
     if "onednn" in fetched:
-        values["FETCHCONTENT_SOURCE_DIR_ONEDNN"] = fetched["onednn"]["tree"]
+        tree = without_spaces(fetched["onednn"]["tree"])
+        values["FETCHCONTENT_SOURCE_DIR_ONEDNN"] = tree
+        if not re.search(r"\s", tree):
+            # Releases up to about 0.9 read the variable of cmake alone.
+            values["CMAKE_ARGS"] = f"-DFETCHCONTENT_SOURCE_DIR_ONEDNN={tree} {config['flags']}".strip()
     if "acl" in fetched:
         values["ACL_ROOT_DIR"] = fetched["acl"]["tree"]
+    if "git" in fetched:
+        values["GIT_CONFIG_GLOBAL"] = fetched["git"]
     return values
+
+
+def without_spaces(tree: str) -> str:
+    """A way to a tree without spaces, at which setup.py splits CMAKE_ARGS, whatever is quoted."""
+    if not re.search(r"\s", tree):
+        return tree
+    link = os.path.abspath("onednn-link")
+    if os.path.lexists(link):
+        os.unlink(link)
+    os.symlink(tree, link)
+    return link
 
 
 def compile_wheel(source: str, environment: "dict[str, str]", allow_missing_isa: bool) -> str:
     """Run the build, show its output as it comes, and give all of it."""
     command = [sys.executable, "-m", "pip", "wheel", "-v", "--no-build-isolation", "--no-deps", "-w", OUTPUT, source]
     log = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     with subprocess.Popen(
         ["nice", "-n", "10", *command],
         env=environment,
@@ -111,20 +129,52 @@ def compile_wheel(source: str, environment: "dict[str, str]", allow_missing_isa:
         start_new_session=True,
     ) as build:
         assert build.stdout
-        for line in build.stdout:
-            log.append(line)
-            print(line, end="", flush=True)
-            if LOST_ISA.search(line) and not allow_missing_isa:
-                os.killpg(build.pid, signal.SIGKILL)
-                raise SystemExit(explain(line))
+        try:
+            for line in build.stdout:
+                log.append(line)
+                print(line, end="", flush=True)
+                if LOST_ISA.search(line) and not allow_missing_isa:
+                    raise SystemExit(explain(line))
+        except BaseException:
+            stop(build)
+            raise
     if build.returncode:
         raise SystemExit(explain("".join(log)))
     return "".join(log)
 
 
-def version_of(compiler: str) -> str:
-    """A compiler's full version."""
-    return run([compiler, "-dumpfullversion"]).stdout.strip()
+def stop(build: "subprocess.Popen[str]") -> None:
+    """End a build with all its compilers, and wait until they are gone: they write where the next build will."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number, patience in ((signal.SIGTERM, 20), (signal.SIGKILL, 5)):
+        until = time.monotonic() + patience
+        try:
+            os.killpg(build.pid, number)
+            while time.monotonic() < until:
+                build.poll()
+                os.killpg(build.pid, 0)
+                time.sleep(0.1)
+        except ProcessLookupError:
+            return
+
+
+def compilers_of(config: "dict[str, Any]") -> "dict[str, str]":
+    """Full versions of gcc and g++. Exits where one cannot be run, or where they do not belong together."""
+    found = {}
+    for name in ("cc", "cxx"):
+        try:
+            done = run([config[name], "-dumpfullversion"])
+        except OSError as error:
+            raise SystemExit(f"{config[name]} cannot be run: {error.strerror}.\n{COMPILERS}") from error
+        found[name] = done.stdout.strip()
+        if not re.fullmatch(r"\d+(\.\d+)+", found[name]):
+            raise SystemExit(f"{config[name]} is no gcc that works: {last_line(done)}\n{COMPILERS}")
+    if found["cc"] != found["cxx"]:
+        raise SystemExit(f"{config['cc']} is {found['cc']} and {config['cxx']} is {found['cxx']}.\n{COMPILERS}")
+    return found
+
+
+COMPILERS = "gcc and g++ must be of one version, and the account that serves must be able to run them (build.cxx)."
 
 
 def statistics(environment: "dict[str, str]", what: str) -> None:
@@ -141,8 +191,12 @@ FLAGS = {
     "-mavx512bf16": "avx512_bf16",
     "-mavx512vnni": "avx512_vnni",
     "-mamx-tile": "amx_tile",
+    "+bf16": "bf16",
+    "+dotprod": "asimddp",
+    "+fp16": "asimdhp",
+    "+i8mm": "i8mm",
 }
-"""What g++ calls an instruction set, and what /proc/cpuinfo calls it."""
+"""What g++ calls an instruction set (on ARM behind -march=), and what /proc/cpuinfo calls it."""
 
 
 def needs(wheel: str, log: str) -> "dict[str, Any]":
@@ -157,5 +211,5 @@ def needs(wheel: str, log: str) -> "dict[str, Any]":
     # Since several variants are built side by side the host's own is chosen when vLLM is imported.
     wanted = ["avx2"] if any("AVX2" in variant for variant in variants) else []
     if flags and not wanted:
-        wanted = [FLAGS[flag] for flag in re.split(r"[;\s]+", flags[-1]) if flag in FLAGS]
+        wanted = [FLAGS[flag] for flag in re.split(r"[;\s]+|(?=\+)", flags[-1]) if flag in FLAGS]
     return {"glibc": f"2.{max(map(int, versions), default=0)}", "cpu_flags": wanted, "variants": sorted(variants)}

@@ -153,13 +153,24 @@ def test_debian_12s_compiler_is_refused_also_before_it_is_installed(facts: Facts
     with pytest.raises(IncompatibleError, match=r"12\.3.*12\.2") as refused:
         look(compiling(facts))
     assert "build.method: wheel" in refused.value.remedy
-    assert "conda-forge" in refused.value.remedy
+    assert "conda-forge gxx_linux-64=12.4 numactl-devel" in refused.value.remedy
 
 
 def test_half_a_compiler_is_refused() -> None:
     half = replace(TRIXIE, versioned_compilers={"gcc-12": "12.4.0", "g++-12": "12.2.0"})
     with pytest.raises(IncompatibleError, match="of one version"):
         look(compiling(half))
+
+
+@pytest.mark.parametrize("installed", [{}, {"gcc-12": "12.3.0"}])
+def test_what_is_not_installed_has_no_other_version(installed: dict[str, str]) -> None:
+    for os_id in ("linuxmint", "debian"):
+        facts = replace(TRIXIE, os_id=os_id, versioned_compilers=installed)
+        assert list(vllm.resources(compiling(facts)))
+
+
+def test_arm_is_compiled_with_debian_12s_compiler() -> None:
+    assert list(vllm.resources(compiling(replace(BOOKWORM, architecture="aarch64"))))
 
 
 def test_kernels_are_lost_only_when_told() -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -42,6 +49,22 @@ def test_the_wanted_tag(monkeypatch: pytest.MonkeyPatch) -> None:
     assert compile_vllm.wanted_tag("# nothing", "oneDNN.git") == ""
 
 
+POWER = """
+if (AVX512_FOUND AND NOT AVX512_DISABLED)
+    FetchContent_Declare(oneDNN GIT_REPOSITORY https://github.com/oneapi-src/oneDNN.git
+        GIT_TAG  v3.7.1)
+elseif(POWER10_FOUND)
+    FetchContent_Declare(oneDNN GIT_REPOSITORY https://github.com/oneapi-src/oneDNN.git
+        GIT_TAG  v3.7.2)
+endif()
+"""
+
+
+def test_power_has_a_tag_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compile_vllm.platform, "machine", lambda: "x86_64")
+    assert compile_vllm.wanted_tag(POWER, "oneDNN.git") == "v3.7.1"
+
+
 @pytest.mark.parametrize(
     ("content", "version"),
     [
@@ -65,6 +88,161 @@ def test_another_version_is_taken_only_when_allowed(version: str, fits: bool, tm
     with pytest.raises(SystemExit, match=r"build\.onednn\.allow"):
         compile_vllm.library("oneDNN", "v3.13", told)
     assert compile_vllm.library("oneDNN", "v3.13", {**told, "allow": True})["wanted"] == "v3.13"
+
+
+def library(path: Path, version: str) -> Path:
+    """The folder of one."""
+    path.mkdir(parents=True)
+    (path / "CMakeLists.txt").write_text(f'set(PROJECT_VERSION "{version}")')
+    return path
+
+
+def test_a_later_source_may_have_the_wanted_version(tmp_path: Path) -> None:
+    wrong, right = library(tmp_path / "a", "3.7.2"), library(tmp_path / "b", "3.13")
+    told: dict[str, Any] = {"setting": "onednn", "sources": [str(wrong), str(right)], "allow": False}
+    assert compile_vllm.library("oneDNN", "v3.13", told)["tree"] == str(right)
+    with pytest.raises(SystemExit) as ended:
+        compile_vllm.library("oneDNN", "v3.14", told)
+    assert all(
+        part in str(ended.value)
+        for part in (f"oneDNN 3.7.2 in {wrong} is", f"oneDNN 3.13 in {right} is", "allow: true")
+    )
+
+
+def test_acl_is_built_in_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine = library(tmp_path / "mine", "52.6.0")
+    told: dict[str, Any] = {"setting": "arm_compute", "sources": [str(mine)], "allow": False}
+    (tmp_path / "sources").mkdir()
+    tree = Path(compile_vllm.library("ComputeLibrary", "v52.6.0", told)["tree"])
+    assert tree == tmp_path / "sources/acl"
+    assert (tree / "CMakeLists.txt").exists()
+
+
+def compilers(folder: Path, **versions: str) -> dict[str, str]:
+    """Some that say their version and no more."""
+    folder.mkdir(exist_ok=True)
+    for name, version in versions.items():
+        (folder / name).write_text(f"#!/bin/sh\necho {version}\n")
+        (folder / name).chmod(0o755)
+    return {name: str(folder / name) for name in ("cc", "cxx")}
+
+
+@pytest.mark.parametrize(
+    ("versions", "said"),
+    [
+        ({"cxx": "12.4.0"}, r"/cc cannot be run: No such file"),
+        ({"cc": "12.2.0", "cxx": "12.4.0"}, r"/cc is 12\.2\.0 and .*/cxx is 12\.4\.0"),
+        ({"cc": "", "cxx": ""}, r"/cc is no gcc"),
+    ],
+)
+def test_compilers_are_looked_at_before_anything_is_fetched(
+    versions: dict[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compile_vllm, "first", lambda *_: pytest.fail("fetched"))
+    with pytest.raises(SystemExit, match=said):
+        compile_vllm.fetch({**compilers(tmp_path, **versions), "revision": "", "version": "1"})
+
+
+STOPS = 'message(FATAL_ERROR "X86 backend requires gcc/g++ >= 12.3")'
+DROPS = 'message(WARNING "Disable AMX_BF16 ISA support, requires gcc/g++ >= 12.3")'
+
+
+@pytest.mark.parametrize(
+    ("cmake", "version", "flags", "allow", "refused"),
+    [
+        (STOPS, "12.2.0", "", True, True),
+        (STOPS, "12.3.0", "", False, False),
+        (DROPS, "12.2.0", "flags : avx2 amx_bf16", False, True),
+        (DROPS, "12.2.0", "flags : avx2 amx_bf16", True, False),
+        (DROPS, "12.2.0", "flags : avx2", False, False),
+        (DROPS, "14.2.0", "flags : avx2 amx_bf16", False, False),
+    ],
+)
+def test_an_old_compiler_is_refused_before_the_build(
+    cmake: str, version: str, flags: str, allow: bool, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compile_vllm.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(compile_vllm, "text", lambda _: flags)
+    if not refused:
+        compile_vllm.require(version, cmake, allow)
+        return
+    with pytest.raises(SystemExit, match=r"needs gcc and g\+\+ 12\.3"):
+        compile_vllm.require(version, cmake, allow)
+    monkeypatch.setattr(compile_vllm.platform, "machine", lambda: "aarch64")
+    compile_vllm.require(version, cmake, allow)
+
+
+def test_the_build_is_told_of_onednn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = {"cc": "gcc", "cxx": "g++", "version": "1", "flags": "-DX=1", "ccache": False}
+    found = compile_wheel.environment_for(told, {"onednn": {"tree": "/srv/onednn"}}, 1)
+    assert found["CMAKE_ARGS"].split() == ["-DFETCHCONTENT_SOURCE_DIR_ONEDNN=/srv/onednn", "-DX=1"]
+    spaced = library(tmp_path / "a b", "3.13")
+    found = compile_wheel.environment_for(told, {"onednn": {"tree": str(spaced)}}, 1)
+    place = Path(found["CMAKE_ARGS"].split()[0].partition("=")[2])
+    assert (place / "CMakeLists.txt").exists()
+    assert found["FETCHCONTENT_SOURCE_DIR_ONEDNN"] == str(place)
+
+
+def test_a_build_that_listens_to_nothing_clones_what_was_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    had = library(tmp_path / "had", "3.6")
+    (had / ".gitignore").write_text("build\n")
+    (had / "build").mkdir()
+    (had / "build/x").write_text("x")
+    url = "https://mirror.invalid/oneDNN.git"
+    for _ in range(2):
+        settings = compile_fetch.instead(url, str(had), "v3.6", str(tmp_path / "sources"))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", settings)
+    for words in (
+        ["clone", "-q", "--no-checkout", "--depth", "1", "--no-single-branch", url],
+        ["checkout", "-q", "v3.6"],
+    ):
+        where = tmp_path if words[0] == "clone" else tmp_path / "oneDNN"
+        subprocess.run(["git", *words], cwd=where, check=True)
+    assert (tmp_path / "oneDNN/CMakeLists.txt").exists()
+    assert (tmp_path / "oneDNN/build/x").exists()
+    assert not (had / ".git").exists()
+
+
+def test_git_that_fails_is_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_: object) -> None:
+        raise compile_download.Unavailable("fatal: no space")
+
+    monkeypatch.setattr(compile_vllm, "fetch", failing)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"folder": str(tmp_path)}))
+    with pytest.raises(SystemExit, match="no space"):
+        compile_vllm.main("fetch", "config.json")
+
+
+def test_only_old_releases_do_not_listen(tmp_path: Path) -> None:
+    assert not compile_vllm.listens(str(tmp_path), POWER)
+    assert compile_vllm.listens(str(tmp_path), 'set(X "$ENV{FETCHCONTENT_SOURCE_DIR_ONEDNN}")')
+    (tmp_path / "setup.py").write_text('os.environ.get("CMAKE_ARGS")')
+    assert compile_vllm.listens(str(tmp_path), POWER)
+
+
+SLOW_TO_END = """#!/bin/sh
+(trap 'sleep 0.7; rm alive; exit' TERM; >alive; echo begun; for i in $(seq 300); do sleep 0.1; done) &
+wait
+"""
+
+
+def test_a_build_that_is_stopped_leaves_no_compilers(tmp_path: Path) -> None:
+    (tmp_path / "python").write_text(SLOW_TO_END)
+    (tmp_path / "python").chmod(0o755)
+    program = (
+        f"import os, sys; sys.path.insert(0, {str(FOLDER)!r}); import compile_wheel; "
+        f"sys.executable = {str(tmp_path / 'python')!r}; compile_wheel.compile_wheel('x', dict(os.environ), False)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert running.stdout.readline() == "begun\n"
+        assert (tmp_path / "alive").exists()
+        running.terminate()
+        assert running.wait(timeout=20)
+    assert not (tmp_path / "alive").exists()
 
 
 REQUIREMENTS = """\
@@ -122,6 +300,12 @@ def test_what_a_wheel_needs_of_a_host(tmp_path: Path) -> None:
     assert found["cpu_flags"] == ["avx512f", "avx512_bf16"]
 
 
+def test_what_a_wheel_needs_of_an_arm_host(tmp_path: Path) -> None:
+    log = "-- CPU extension compile flags: -fopenmp;-DVLLM_CPU_EXTENSION;-march=armv8.2-a+bf16+dotprod+fp16+i8mm\n"
+    found = compile_wheel.needs(str(make_wheel(tmp_path / "a.whl", libraries={"vllm/_C.so": b""})), log)
+    assert found["cpu_flags"] == ["bf16", "asimddp", "asimdhp", "i8mm"]
+
+
 def test_jobs_follow_from_memory() -> None:
     about = {"jobs": "auto", "memory_limit": 3 << 30, "memory_per_job": 2 << 30}
     assert compile_wheel.jobs_for(about) == 1
@@ -138,7 +322,6 @@ def test_jobs_follow_from_memory() -> None:
         ("CMake Error: X86 backend requires gcc/g++ >= 12.3", "too old"),
         ("csrc/cpu/utils.cpp:1:10: fatal error: numa.h: No such file or directory", "libnuma"),
         ("fatal: unable to access 'https://github.com/oneapi-src/oneDNN.git/': x", "wants to download"),
-        ("CMake Warning: Disable AVX512-BF16 ISA support, requires gcc/g++ >= 12.3", "drop kernels"),
         ("ModuleNotFoundError: No module named 'setuptools_scm'", "Python package"),
     ],
 )
@@ -148,6 +331,57 @@ def test_the_first_error_and_its_cause(line: str, cause: str) -> None:
     assert line in words
     assert cause in words
     assert len(words.splitlines()) < 12
+
+
+NOISE = """\
+torch/_subclasses/functional_tensor.py:279: UserWarning: Failed to initialize NumPy: No module named 'numpy'
+-- CPU extension (AVX512F + BF16 + VNNI + AMX) compile flags: -fopenmp;-mavx512f;-mamx-bf16;-mamx-tile;-mavx512bf16
+fatal: not a git repository (or any of the parent directories): .git
+  Disable AVX512-BF16 ISA support, no avx512_bf16 found in local CPU flags.
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        ("g++: fatal error: Killed signal terminated program cc1plus", "want of memory"),
+        ("cc1plus: out of memory allocating 65536 bytes", "want of memory"),
+        ("csrc/cpu/utils.cpp:1:10: fatal error: numa.h: No such file or directory", "libnuma"),
+        ("g++: error: unrecognized command-line option '-mavx512x'", "too old"),
+        ("csrc/cpu/utils.cpp:7:1: error: 'x' was not declared in this scope", ""),
+    ],
+)
+def test_what_every_log_says_is_no_cause(error: str, cause: str) -> None:
+    command = "/usr/bin/ccache g++ -mavx512f -mamx-bf16 -mavx512bf16 -o utils.o"
+    log = f"{NOISE}[7/9] Building\nFAILED: utils.o\n{command}\n" + "In file included from a.h:1,\n" * 9 + error + "\nb"
+    words = compile_explain.explain(log)
+    assert error in words
+    assert cause in words
+    assert ("Likely cause" in words) == bool(cause)
+
+
+def test_kernels_that_may_be_lost_are_not_the_error() -> None:
+    lost = "  Disable AVX512-BF16 ISA support, requires gcc/g++ >= 12.3\n"
+    words = compile_explain.explain(
+        lost + "-- fine\n" * 9 + "a.cpp:1:1: fatal error: Python.h: No such file or directory"
+    )
+    assert "Python's headers" in words
+
+
+@pytest.mark.parametrize(
+    ("line", "lost"),
+    [
+        ("  Disable AVX512-BF16 ISA support, requires gcc/g++ >= 12.3", True),
+        ("  Disable AVX512-VNNI ISA support, requires gcc/g++ >= 12.3", True),
+        ("  Disable AMX_BF16 ISA support, requires gcc/g++ >= 12.3", True),
+        ("  Disable AVX512-BF16 ISA support, no avx512_bf16 found in local CPU flags.", False),
+        ("  Disable AVX512-VNNI ISA support, no avx512_vnni found in local CPU flags.", False),
+        ("  Disable AMX_BF16 ISA support, no amx_bf16 found in local CPU flags.", False),
+    ],
+)
+def test_a_processor_without_an_isa_loses_nothing(line: str, lost: bool) -> None:
+    assert bool(compile_explain.LOST_ISA.search(line)) == lost
+    assert ("drop kernels" in compile_explain.explain(line)) == lost
 
 
 def test_a_tarball_is_fetched_once_and_checked(tmp_path: Path) -> None:
@@ -185,14 +419,184 @@ def test_git_takes_a_tag_or_a_commit(tmp_path: Path) -> None:
         compile_fetch.first([f"file://{origin}"], str(tmp_path / "into"), "vllm", "v9")
 
 
-def test_passwords_are_not_shown() -> None:
-    assert compile_download.shown("https://user:pass@host/x.git") == "https://host/x.git"
+@pytest.fixture
+def origin(tmp_path: Path) -> Path:
+    """A repository with a tag v1."""
+    folder = tmp_path / "origin"
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    (folder / "file").write_text("1")
+    for words in (["add", "."], ["commit", "-qm", "1"], ["tag", "v1"]):
+        subprocess.run(["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True)
+    return folder
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_git_reads_another_accounts_repository(origin: Path, tmp_path: Path) -> None:
+    for path in (origin, *origin.rglob("*")):
+        os.chown(path, 12345, 12345)
+    tree, _ = compile_fetch.first([f"file://{origin}"], str(tmp_path / "into"), "vllm", "v1")
+    assert (Path(tree) / "file").read_text() == "1"
+
+
+def test_the_accounts_own_settings_of_git_count(origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GIT_CONFIG_GLOBAL", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".gitconfig").write_text(f'[url "file://{origin}"]\n\tinsteadOf = https://mirror.invalid/vllm.git\n')
+    tree, _ = compile_fetch.first(["https://mirror.invalid/vllm.git"], str(tmp_path / "into"), "vllm", "v1")
+    assert (Path(tree) / "file").exists()
+
+
+SSH_END = "\nPlease make sure you have the correct access rights\nand the repository exists.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint", "final"),
+    [
+        (
+            "Warning: Permanently added 'host' to the list of known hosts.\ngit@host: Permission denied (publickey).\n"
+            f"fatal: Could not read from remote repository.\n{SSH_END}",
+            "git@host: Permission denied (publickey).",
+            True,
+        ),
+        (
+            f"Host key verification failed.\nfatal: Could not read from remote repository.\n{SSH_END}",
+            "Host key verification failed.",
+            True,
+        ),
+        (
+            "fatal: '/srv/gone.git' does not appear to be a git repository\n"
+            f"fatal: Could not read from remote repository.\n{SSH_END}",
+            "fatal: '/srv/gone.git' does not appear to be a git repository",
+            True,
+        ),
+        (
+            "remote: Repository not found.\nfatal: repository 'https://host/x.git/' not found\n",
+            "fatal: repository 'https://host/x.git/' not found",
+            True,
+        ),
+        (
+            "error: RPC failed; HTTP 503 curl 22\nfatal: expected 'packfile'\n",
+            "error: RPC failed; HTTP 503 curl 22",
+            False,
+        ),
+        (
+            "fatal: unable to access 'https://host/': Could not resolve host: host\n",
+            "fatal: unable to access 'https://host/': Could not resolve host: host",
+            False,
+        ),
+    ],
+)
+def test_what_git_complains_of(words: str, complaint: str, final: bool) -> None:
+    assert compile_fetch.first_complaint(words) == complaint
+    assert bool(compile_fetch.REFUSED.search(words)) == final
+
+
+def test_a_repository_that_is_not_there_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compile_fetch.time, "sleep", lambda _: pytest.fail("tried again"))
+    with pytest.raises(SystemExit, match="does not appear to be a git repository"):
+        compile_fetch.first([f"file://{tmp_path}/gone.git"], str(tmp_path / "into"), "vllm", "v1")
+
+
+@pytest.fixture
+def asked() -> Iterator[tuple[str, list[str]]]:
+    """The address of a server that has nothing and wants a login, and the logins that it was given."""
+    logins: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if given := self.headers.get("Authorization"):
+                logins.append(base64.b64decode(given.partition(" ")[2]).decode())
+            self.send_response(404 if given else 401)
+            self.send_header("WWW-Authenticate", 'Basic realm="x"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}", logins
+        server.shutdown()
+        thread.join()
+
+
+def test_git_gets_the_password_where_nobody_sees_it(
+    asked: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, logins = asked
+    commands: list[list[str]] = []
+    run = compile_fetch.run
+
+    def recorded(command: list[str], **more: str) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return run(command, **more)
+
+    monkeypatch.setattr(compile_fetch, "run", recorded)
+    with pytest.raises(SystemExit, match="not found") as refused:
+        compile_fetch.first([f"http://me:s%25cr@t@{server}/x.git"], str(tmp_path), "vllm", "v1")
+    assert "me:s%cr@t" in logins
+    assert "cr@t" not in str(refused.value)
+    assert not any("cr@t" in argument for command in commands for argument in command)
+    assert not any(b"cr@t" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("login", ["user:pass", "user:p@ss", "token"])
+def test_passwords_are_not_shown(login: str) -> None:
+    assert compile_download.shown(f"https://{login}@host/x.git") == "https://host/x.git"
+
+
+def test_what_the_host_is_told_is_not_for_all_eyes(tmp_path: Path) -> None:
+    script = (FOLDER / "compile_vllm.sh").read_text()
+    begin, end = script.index("(umask"), script.index("{% include")
+    (tmp_path / "config.json").write_text("{}")
+    subprocess.run(["sh", "-ec", f"umask 022; {script[begin:end]}touch other"], cwd=tmp_path, check=True)
+    assert (tmp_path / "config.json").stat().st_mode & 0o777 == 0o600
+    assert "config" in (tmp_path / "config.json").read_text()
+    assert (tmp_path / "other").stat().st_mode & 0o777 == 0o644
+
+
+def packed(path: Path, content: str) -> str:
+    """The URL of a tarball with one file in one folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo("tree/file")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content.encode()))
+    return path.as_uri()
+
+
+def test_archives_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    one, two = packed(tmp_path / "a b/v1.tar.gz", "one"), packed(tmp_path / "c/v1.tar.gz", "two")
+    folder = str(tmp_path / "into")
+    for url, content in ((one, "one"), (two, "two"), (one, "one")):
+        tree, _ = compile_fetch.first([url], folder, "x", "v1")
+        assert (Path(tree) / "file").read_text() == content
+    packed(tmp_path / "c/v1.tar.gz", "three")
+    tree, _ = compile_fetch.first([two], folder, "x", "v1")
+    assert (Path(tree) / "file").read_text() == "three"
+
+
+def test_no_mirror_continues_anothers_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = []
+
+    def cut(url: str, part: str) -> tuple[int, str]:
+        parts.append(part)
+        return 22, "curl: (22) The requested URL returned error: 404"
+
+    monkeypatch.setattr(compile_download, "curl", cut)
+    with pytest.raises(SystemExit):
+        compile_fetch.first(["https://a/v1.tar.gz", "https://me:x@b/v1.tar.gz"], str(tmp_path), "x", "v1")
+    assert len(set(parts)) == 2
 
 
 def test_a_folder_is_built_in_a_copy_that_keeps_what_was_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = tmp_path / "mine"
     source.mkdir()
     (source / "old.cpp").write_text("1")
+    (source / "requirements/build").mkdir(parents=True)
+    (source / "requirements/build/cpu.txt").write_text("ninja")
     target = str(tmp_path / "copy")
     compile_vllm.working_copy(str(source), target)
     (Path(target) / "build").mkdir()
@@ -200,7 +604,8 @@ def test_a_folder_is_built_in_a_copy_that_keeps_what_was_built(tmp_path: Path, m
     (source / "old.cpp").unlink()
     (source / "new.cpp").write_text("2")
     compile_vllm.working_copy(str(source), target)
-    assert sorted(path.name for path in Path(target).iterdir()) == ["build", "new.cpp"]
+    assert sorted(path.name for path in Path(target).iterdir()) == ["build", "new.cpp", "requirements"]
+    assert (Path(target) / "requirements/build/cpu.txt").exists()
     assert (Path(target) / "build/old.o").exists()
     assert not (source / "build").exists()
 
@@ -215,7 +620,8 @@ def test_fetch_writes_down_what_it_had(tmp_path: Path, monkeypatch: pytest.Monke
     (onednn / "CMakeLists.txt").write_text('set(PROJECT_VERSION "3.13.0")')
     library = {"setting": "onednn", "sources": ["/nowhere", str(onednn)], "allow": False}
     told = {"folder": str(folder), "sources": [str(source)], "revision": "", "version": "0.31.0"}
-    told |= {"build_requirements": "cpu.txt", "onednn": library, "acl": library}
+    told |= {"build_requirements": "cpu.txt", "onednn": library, "acl": library, "allow_missing_isa": False}
+    told |= compilers(tmp_path / "bin", cc="12.4.0", cxx="12.4.0")
     (tmp_path / "config.json").write_text(json.dumps(told))
     compile_vllm.main("fetch", str(tmp_path / "config.json"))
     fetched = json.loads((folder / "fetched.json").read_text())
