@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
-from hosts import serving
+from xdist.scheduler import LoadScopeScheduling
 
-PROVISIONED = {"provisioned", "provisioned_by_admin", "life"}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests that share a machine into one group of pytest-xdist; unit tests fill the gaps."""
-    fixtures: dict[object, set[str]] = {}
-    for item in items:
-        fixtures.setdefault(_module(item), set()).update(getattr(item, "fixturenames", ()))
-    for item in items:
-        module = _module(item)
-        if getattr(module, "served", None) is serving.served:
-            group = "served"
-        elif fixtures[module] & PROVISIONED:
-            group = "provisioned"
-        elif "hosts" in item.path.parts:
-            group = item.path.stem
-        else:
-            continue
-        item.add_marker(pytest.mark.xdist_group(group))
+SHARED = {
+    "served": ("e2e/test_up", "hosts/test_service_faults", "hosts/test_this_machine"),
+    "provisioned": tuple(
+        f"hosts/test_{name}"
+        for name in (
+            *("compile", "fleet", "idempotence", "interruptions", "locking"),
+            *("miniconda", "packages", "quoting", "removal"),
+        )
+    ),
+}
+"""Modules whose tests copy one and the same machine. One that is left out here makes a machine of its own."""
 
 
-def _module(item: pytest.Item) -> object:
-    return getattr(item, "module", None)
+class ByMachine(LoadScopeScheduling):
+    """Tests of one machine go to one worker, in order; unit tests go wherever there is time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = re.sub(r"^(?:.*/)?((?:e2e|hosts|unit)/\w+)\.py::.*", r"\1", nodeid, flags=re.DOTALL)
+        if module.startswith("unit/"):
+            return nodeid
+        return next((machine for machine, modules in SHARED.items() if module in modules), module)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByMachine:
+    """Take ours."""
+    return ByMachine(config, log)
