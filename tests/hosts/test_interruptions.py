@@ -110,7 +110,8 @@ def test_the_power_fails_in_the_middle(slow: Machine, controller: Controller) ->
     slow.boot()
     done = running.done()
     assert done.code == 1, done.output
-    assert "the host went down" in done.output
+    # Lost, or failed: of the processes that die with the machine, any may be the last.
+    assert "packages failed (" in done.output
     assert slow.run("dpkg --audit").stdout
     let_go(slow)
     output = controller.succeed("provision", "--verbose")
