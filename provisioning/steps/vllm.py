@@ -28,7 +28,8 @@ def resources(site: Site) -> Iterator[Resource]:
     script = uv.script(site, _install(site, stamp))
     if site.compiles:
         sha256 = f"sha256sum {_wheels(site)}/*.whl | cut -c 1-64"
-        look = f"cat {quote(stamp)} 2>/dev/null; {_COMPARE.format(wheels=_wheels(site), record=INSTALLED_WHEEL)}; :"
+        compare = _COMPARE.format(wheels=_wheels(site), record=INSTALLED_WHEEL)
+        look = f"cat {quote(stamp)} 2>/dev/null && {{ {compare}; }}; :"
         script = f"rm -f {INSTALLED_WHEEL}\n{script[:-1]} || exit 1\n{sha256} >{INSTALLED_WHEEL}\n"
     yield Product(
         title=f"vllm {site.environment}",

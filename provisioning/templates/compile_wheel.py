@@ -67,6 +67,13 @@ def jobs_for(config: "dict[str, Any]") -> int:
     return int(max(1, min(len(os.sched_getaffinity(0)), available // config["memory_per_job"])))
 
 
+FRUGAL = "--param=ggc-min-expand=10 --param=ggc-min-heapsize=32768"
+"""Lets gcc collect its garbage sooner: 2.4 instead of 4.0 GB for vLLM's heaviest file, for more time.
+
+https://gcc.gnu.org/onlinedocs/gcc/Optimize-Options.html#index-ggc-min-expand
+"""
+
+
 def environment_for(config: "dict[str, Any]", fetched: "dict[str, Any]", jobs: int) -> "dict[str, str]":
     """What vLLM's setup.py reads: https://docs.vllm.ai/en/stable/getting_started/installation/cpu.html"""
     values = {
@@ -87,6 +94,8 @@ def environment_for(config: "dict[str, Any]", fetched: "dict[str, Any]", jobs: i
         "VLLM_DISABLE_SCCACHE": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
+    if config["memory_limit"] < jobs * config["memory_per_job"]:
+        values["CXXFLAGS"] = f"{os.environ.get('CXXFLAGS', '')} {FRUGAL}".strip()
     if not config["ccache"]:
         values["CCACHE_DISABLE"] = "1"
     if "onednn" in fetched:

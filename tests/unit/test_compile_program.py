@@ -175,7 +175,15 @@ def test_an_old_compiler_is_refused_before_the_build(
 
 def test_the_build_is_told_of_onednn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    told = {"cc": "gcc", "cxx": "g++", "version": "1", "flags": "-DX=1", "ccache": False}
+    told = {
+        "cc": "gcc",
+        "cxx": "g++",
+        "version": "1",
+        "flags": "-DX=1",
+        "ccache": False,
+        "memory_limit": 8,
+        "memory_per_job": 4,
+    }
     found = compile_wheel.environment_for(told, {"onednn": {"tree": "/srv/onednn"}}, 1)
     assert found["CMAKE_ARGS"].split() == ["-DFETCHCONTENT_SOURCE_DIR_ONEDNN=/srv/onednn", "-DX=1"]
     spaced = library(tmp_path / "a b", "3.13")
@@ -304,6 +312,14 @@ def test_what_a_wheel_needs_of_an_arm_host(tmp_path: Path) -> None:
     log = "-- CPU extension compile flags: -fopenmp;-DVLLM_CPU_EXTENSION;-march=armv8.2-a+bf16+dotprod+fp16+i8mm\n"
     found = compile_wheel.needs(str(make_wheel(tmp_path / "a.whl", libraries={"vllm/_C.so": b""})), log)
     assert found["cpu_flags"] == ["bf16", "asimddp", "asimdhp", "i8mm"]
+
+
+def test_gcc_is_frugal_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXXFLAGS", "-g0")
+    told = {"cc": "gcc", "cxx": "g++", "version": "1", "flags": "", "ccache": True, "memory_per_job": 4}
+    short = compile_wheel.environment_for({**told, "memory_limit": 7}, {}, 2)
+    assert short["CXXFLAGS"] == f"-g0 {compile_wheel.FRUGAL}"
+    assert compile_wheel.environment_for({**told, "memory_limit": 8}, {}, 2)["CXXFLAGS"] == "-g0"
 
 
 def test_jobs_follow_from_memory() -> None:
