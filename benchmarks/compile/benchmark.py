@@ -94,7 +94,11 @@ def by_hand(machine: Machine, folder: str, about: dict[str, Any], objects: int) 
     while True:
         time.sleep(5)
         state = machine.run("systemctl is-active by-hand", check=False).stdout.strip()
-        log = machine.run("cat $(find /srv/by-hand/source -name .ninja_log) </dev/null", check=False).stdout
+        log = machine.run(
+            # Before there is a log, the tree is a copy of ours.
+            "[ -e /srv/by-hand/log ] && cat $(find /srv/by-hand/source -name .ninja_log) </dev/null",
+            check=False,
+        ).stdout
         if state != "active" or (objects and log.count("\n") > objects):
             machine.run("systemctl stop by-hand", check=False)
             return finished(log)
