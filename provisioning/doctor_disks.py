@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from provisioning import free_space
 from provisioning.facts import STATE
 from provisioning.findings import ERROR, GIB, OK, Finding
 from provisioning.host import quote
@@ -39,8 +40,8 @@ def probe(site: Site) -> str:
     """Print a line of df for each folder; for one that is yet to be made, that of the folder above."""
     folders = " ".join(map(quote, needs(site)))
     return (
-        f'for folder in {folders}; do while [ ! -e "$folder" ]; do folder=${{folder%/*}}; folder=${{folder:-/}}; done; '
-        'printf "%s\\n" "$(df -P -B1 "$folder" 2>/dev/null | tail -n 1)"; done'
+        # A folder whose df says nothing has a line too.
+        f'{free_space.ROW}; for folder in {folders}; do printf "%s\\n" "$(df_row "$folder")"; done'
     )
 
 

@@ -139,7 +139,7 @@ def _start(host: Host, script: str, on_line: Callable[[str], None]) -> str:
         said.extend(chunk)
 
     host.run(script, timeout=SILENCE, on_output=on_output)
-    return said.rpartition(b"\0")[2].decode().split()[-1]
+    return said.replace(b"\0", b" ").decode().split()[-1]
 
 
 class _Follower:

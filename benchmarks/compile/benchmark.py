@@ -15,10 +15,8 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from hosts import vllm_builder  # noqa: E402
 from hosts.controller import Controller  # noqa: E402
 from hosts.machine import Machine  # noqa: E402
 from hosts.serving import answer, free_port  # noqa: E402
+from hosts.watching import looking  # noqa: E402
 
 FOLDERS = "/var/lib/vllm/.cache/vllm-provisioning/compile"
 
@@ -55,23 +54,6 @@ class Peak:
                 self.one = size
                 self.heaviest = next((Path(word).name for word in command if word.endswith((".cpp", ".cc"))), "")
         self.together = max(self.together, sum(sizes))
-
-
-@contextmanager
-def watched() -> Iterator[Peak]:
-    peak, ended = Peak(), threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(1):
-            peak.look()
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        ended.set()
-        thread.join()
 
 
 def finished(log: str) -> list[float]:
@@ -136,7 +118,8 @@ def main() -> int:
 
         controller = Controller(Path(temporary) / "home")
         first = vllm_builder.make(factory, name="builder")
-        with watched() as peak:
+        peak = Peak()
+        with looking(peak.look, every=1):
             cold = build(first, "build", "cold.log", **vllm_builder.settings())
         (manifest,) = controller.home.glob(".local/share/vllm-provisioning/wheels/*/manifest.json")
         about = json.loads(manifest.read_text())

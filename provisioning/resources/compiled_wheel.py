@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from provisioning import job
+from provisioning import free_space, job
 from provisioning.builders import BUILDERS
 from provisioning.errors import CommandError, IncompatibleError
 from provisioning.facts import STATE
@@ -23,10 +23,10 @@ WHEELS = f"{STATE}/wheels"
 """Where a host keeps the wheel that it installs: root's."""
 JOB = "compile"
 
-# Free bytes, the mount, and the KiB that a folder takes already; for one that is yet to be made, those above it.
+# Free bytes, the mount, and the KiB that a folder takes already.
 _ROOM = (
-    'above=$1; while [ ! -e "$above" ]; do above=${above%/*}; above=${above:-/}; done; '
-    """echo "$(df -P -B1 "$above" | awk 'END { print $4, $6 }') $(du -sk "$1" 2>/dev/null | cut -f 1)\""""
+    f"{free_space.ROW}; "
+    """echo "$(df_row "$1" | awk '{ print $4, $6 }') $(du -sk "$1" 2>/dev/null | cut -f 1)\""""
 )
 
 

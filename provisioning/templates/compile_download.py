@@ -51,8 +51,10 @@ def unpacked(url: str, sha256: str, folder: str, what: str) -> tuple[str, str]:
     if sha256 and digest != sha256:
         os.unlink(archive)
         raise Unavailable(f"{name} has SHA-256 {digest}, and {sha256} is right")
-    for old in (known, target):
-        shutil.rmtree(old) if os.path.isdir(old) else remove(old)
+    # The mark goes before what it stands for.
+    if os.path.exists(known):
+        os.unlink(known)
+    shutil.rmtree(target, ignore_errors=True)
     os.makedirs(target)
     done = run(["tar", "-xf", archive, "-C", target])
     os.unlink(archive)
@@ -70,12 +72,6 @@ def state_of_file(url: str) -> str:
         return ""
     found = os.stat(path)
     return f"{found.st_size} {found.st_mtime_ns}"
-
-
-def remove(path: str) -> None:
-    """Delete a file, if it is there."""
-    if os.path.lexists(path):
-        os.unlink(path)
 
 
 def only_folder(folder: str) -> str:

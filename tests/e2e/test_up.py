@@ -25,7 +25,6 @@ from hosts.serving import (
     answer,
     answers,
     client,
-    command_lines,
     free_port,
     process,
     processes,
@@ -35,6 +34,7 @@ from hosts.serving import (
     wait_until,
 )
 from hosts.snapshot import snapshot
+from hosts.watching import command_lines
 
 from provisioning import converge, fleet, inventory, steps
 from provisioning.clients.demo_model import QUESTIONS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from .controller import Controller, Done
 from .machine import Machine
 from .snapshot import Snapshot, snapshot
+from .watching import command_lines
 
 SETTINGS: dict[str, Any] = {"environment": {"manager": "uv"}}
 """uv brings no hundred megabytes; what concerns Miniconda has tests of its own."""
@@ -35,22 +35,8 @@ def provision(machine: Machine, folder: Path, user: str, **variables: str) -> Pr
     before = snapshot(machine)
     controller = Controller(folder).log_in_as(user, **variables).manage(machine, **SETTINGS)
     seen: set[str] = set()
-    ended = threading.Event()
-    # Machines are containers: their processes show in this machine's list too.
-    watcher = threading.Thread(target=_watch, args=(seen, ended), daemon=True)
-    watcher.start()
-    first = controller.run("provision", "--verbose", timeout=400)
-    ended.set()
-    watcher.join()
+    with command_lines(seen, every=0.05):
+        first = controller.run("provision", "--verbose", timeout=400)
     second = controller.run("provision")
     machine.shutdown()
     return Provisioned(machine, user, variables, before, first, second, seen)
-
-
-def _watch(seen: set[str], ended: threading.Event) -> None:
-    while not ended.wait(0.05):
-        for process in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                seen.add(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-            except OSError:
-                continue

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from provisioning.clients.demo_model import QUESTIONS
 from .controller import PROJECT, Controller, Done
 from .machine import Machine
 from .snapshot import Snapshot, snapshot
+from .watching import command_lines
 
 KEY = pytest.StashKey["Served"]()
 QUESTION = "天空为什么是蓝色的？"
@@ -69,28 +68,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-@contextmanager
-def command_lines(seen: set[str]) -> Iterator[set[str]]:
-    """Collect every process's command line meanwhile: machines are containers, so theirs show here too."""
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(0.2):
-            for process in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    seen.add(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-                except OSError:
-                    continue
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield seen
-    finally:
-        ended.set()
-        watcher.join()
 
 
 def client(port: int, key: str = "none") -> openai.OpenAI:
