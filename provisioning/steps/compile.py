@@ -27,6 +27,7 @@ PROGRAM = (
     "compile_requirements.py",
     "compile_wheel.py",
     "compile_explain.py",
+    "compile_needs.py",
     "tree_state.sh",
 )
 GIB = 1 << 30

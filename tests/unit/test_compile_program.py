@@ -26,6 +26,7 @@ sys.path.insert(0, str(FOLDER))
 import compile_download
 import compile_explain
 import compile_fetch
+import compile_needs
 import compile_requirements
 import compile_vllm
 import compile_wheel
@@ -301,16 +302,16 @@ def test_requirements_of_a_wheel(tmp_path: Path) -> None:
 def test_what_a_wheel_needs_of_a_host(tmp_path: Path) -> None:
     symbols = b"\0GLIBC_2.4\0GLIBC_2.34\0GLIBC_2.38\0GLIBC_2.2.5\0"
     several = {f"vllm/_C{variant}.abi3.so": symbols for variant in ("", "_AVX512", "_AVX2")}
-    found = compile_wheel.needs(str(make_wheel(tmp_path / "a.whl", libraries=several)), "")
+    found = compile_needs.needs(str(make_wheel(tmp_path / "a.whl", libraries=several)), "")
     assert found == {"glibc": "2.38", "cpu_flags": ["avx2"], "variants": ["_C", "_C_AVX2", "_C_AVX512"]}
     log = "-- CPU extension compile flags: -fopenmp;-mavx512f;-mavx512bf16\n"
-    found = compile_wheel.needs(str(make_wheel(tmp_path / "b.whl", libraries={"vllm/_C.so": symbols})), log)
+    found = compile_needs.needs(str(make_wheel(tmp_path / "b.whl", libraries={"vllm/_C.so": symbols})), log)
     assert found["cpu_flags"] == ["avx512f", "avx512_bf16"]
 
 
 def test_what_a_wheel_needs_of_an_arm_host(tmp_path: Path) -> None:
     log = "-- CPU extension compile flags: -fopenmp;-DVLLM_CPU_EXTENSION;-march=armv8.2-a+bf16+dotprod+fp16+i8mm\n"
-    found = compile_wheel.needs(str(make_wheel(tmp_path / "a.whl", libraries={"vllm/_C.so": b""})), log)
+    found = compile_needs.needs(str(make_wheel(tmp_path / "a.whl", libraries={"vllm/_C.so": b""})), log)
     assert found["cpu_flags"] == ["bf16", "asimddp", "asimdhp", "i8mm"]
 
 
