@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sites import DEMO, site
@@ -42,7 +43,10 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Host]
     return make
 
 
-SERVICES = services_of(site())
+NAME = "of-these-tests"
+"""The machine of a test may serve a demo itself."""
+TOLD: dict[str, Any] = {**DEMO, "services": {NAME: {"model": "demo"}}}
+SERVICES = services_of(site(TOLD))
 
 
 @pytest.mark.parametrize(
@@ -56,24 +60,21 @@ SERVICES = services_of(site())
         ("inactive", "loaded", "absent"),  # the template alone, without settings for this one
     ],
 )
-def test_a_unit_that_is_not_there_is_absent(
-    host: Callable[..., Host], active: str, load: str, wanted: str, tmp_path: Path
-) -> None:
-    # This machine may serve a demo itself.
-    (answer,) = ask(host(active, load), [SERVICES[0].probe().replace("/etc/vllm", str(tmp_path))])
+def test_a_unit_that_is_not_there_is_absent(host: Callable[..., Host], active: str, load: str, wanted: str) -> None:
+    (answer,) = ask(host(active, load), [SERVICES[0].probe()])
     assert probed_state(answer.require("web1", "it"))["active"] == wanted
 
 
 @pytest.mark.parametrize("verb", ["start", "stop", "restart"])
 def test_a_service_that_is_not_there_is_said_so(host: Callable[..., Host], verb: str) -> None:
-    with pytest.raises(ProvisioningError, match="web1: the service demo is not there yet"):
+    with pytest.raises(ProvisioningError, match=f"web1: the service {NAME} is not there yet"):
         control.differing(host("inactive", "not-found"), SERVICES, verb, Report())
 
 
 @pytest.mark.parametrize(
     ("verb", "active", "changes", "said"),
     [
-        ("stop", "failed", False, "web1 demo: is stopped already\n"),
+        ("stop", "failed", False, f"web1 {NAME}: is stopped already\n"),
         ("stop", "active", True, ""),
         ("stop", "activating", True, ""),
         ("start", "failed", True, ""),
@@ -97,6 +98,6 @@ def test_a_stop_that_fails_is_no_success(host: Callable[..., Host]) -> None:
 
 
 def test_services_are_known_where_python_and_vllm_do_not_fit() -> None:
-    told = {**DEMO, "environment": {"python": "3.10"}, "build": {"vllm": "0.32.0"}}
-    assert [each.service for each in services_of(site(told))] == ["demo"]
+    told = {**TOLD, "environment": {"python": "3.10"}, "build": {"vllm": "0.32.0"}}
+    assert [each.service for each in services_of(site(told))] == [NAME]
     assert services_of(site(told))[0].probe() == SERVICES[0].probe()
