@@ -25,13 +25,15 @@ SILENCE = 45
 RECONNECTS = 4
 """Losses of the connection in a row, without a sign of life between them, after which a job is left alone."""
 
-# The folder's lock is held by the job and its children as long as any lives: no stale pid can fool anyone.
+# The folder's lock is held by the job and its children as long as any lives: no stale pid can fool anyone. It is taken
+# here and handed on, so that whoever looks right after the start does not find a job that seems to have died.
 _START = """
 set -eu
 umask 022
 d={folder}
 mkdir -p "$d"; chmod 700 "$d"
-if ! flock -n "$d/lock" true; then
+exec 9>>"$d/lock"
+if ! flock -n 9; then
     [ "$(cat "$d/key" 2>/dev/null)" = {key} ] && {{ echo joined; exit; }}
     {on_other}
 fi
@@ -39,27 +41,27 @@ printf %s {key} >"$d/key"
 base64 -d >"$d/script" <<'END'
 {script}
 END
-rm -f "$d/status"; : >"$d/log"
+rm -f "$d/status" "$d/pid"; : >"$d/log"
 cat >"$d/run" <<'END'
 cd /
 /bin/sh "$1/script" </dev/null >>"$1/log" 2>&1
 printf '%s\\n' $? >"$1/status.new"; mv "$1/status.new" "$1/status"
 END
-setsid --fork flock "$d/lock" sh -c 'printf "%s\\n" $$ >"$0/pid"; exec /bin/sh "$0/run" "$0"' "$d" \\
+setsid --fork sh -c 'printf "%s\\n" $$ >"$0/pid"; exec /bin/sh "$0/run" "$0"' "$d" \\
     </dev/null >/dev/null 2>&1
 echo started
 """
 
 _BEAT = """
 printf 'waiting\\n'
-while sleep 5 >/dev/null 2>&1; do printf '\\000'; done &
+while sleep 5 >/dev/null 2>&1; do printf '\\000'; done 9>&- &
 trap "kill $! 2>/dev/null || :" EXIT
 """
 _STOP_OTHER = """
-kill -TERM "-$(ps -o pgid= -p "$(cat "$d/pid")" | tr -d ' ')" 2>/dev/null || :
-timeout 60 flock "$d/lock" true || { echo "a job with other inputs does not stop" >&2; exit 75; }
+[ ! -s "$d/pid" ] || kill -TERM "-$(cat "$d/pid")" 2>/dev/null || :
+flock -w 60 9 || { echo "a job with other inputs does not stop" >&2; exit 75; }
 """
-_WAIT_OTHER = '\nflock "$d/lock" true'
+_WAIT_OTHER = "\nflock 9"
 
 _FOLLOW = """
 d={folder}; seen={offset}; quiet=0

@@ -70,9 +70,10 @@ def processes(name: str) -> set[int]:
     """All processes of the group and the groups in it."""
     found: set[int] = set()
     for folder in everywhere(name):
-        for file in folder.rglob("cgroup.procs"):
+        # Not rglob, which fails where a group goes while it is looked at.
+        for path, *_ in os.walk(folder):
             try:
-                found.update(map(int, file.read_text().split()))
+                found.update(map(int, Path(path, "cgroup.procs").read_text().split()))
             except OSError:
                 continue
     return found - {0}

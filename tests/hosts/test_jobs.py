@@ -61,3 +61,13 @@ def test_one_that_may_be_stopped_is_stopped(host: Host, bookworm: Machine) -> No
     assert said == [OTHER, "second"]
     assert bookworm.run("pgrep -f '[s]leep 1000'", check=False).stdout == ""
     assert first_said[0] == "first"
+
+
+def test_one_that_is_slow_to_begin_is_not_taken_for_dead(host: Host, bookworm: Machine) -> None:
+    """On a busy machine the follower looks before the job's first process has done anything."""
+    bookworm.run("cat >/usr/local/bin/setsid", input='#!/bin/sh\n{ sleep 2; exec /usr/bin/setsid "$@"; } &\n')
+    bookworm.run("chmod 755 /usr/local/bin/setsid")
+    try:
+        assert job.run(host, job.Job("slow", "echo begun"), lambda _: None) == "begun\n"
+    finally:
+        bookworm.run("rm /usr/local/bin/setsid")
