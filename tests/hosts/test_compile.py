@@ -18,7 +18,7 @@ from .provisioned import Provisioned
 from .proxy import Proxy
 from .servers import FileServer
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.full]
+pytestmark = pytest.mark.timeout(400)
 MachineFactory = Callable[..., Machine]
 HOME = "/var/lib/vllm"
 PYTHON = f"{HOME}/venvs/vLLM/bin/python"
@@ -37,6 +37,10 @@ class Sources:
         onednn = {"sources": [self.files.url("{tag}.tar.gz")]}
         told = {"method": "source", "vllm": miniature.VERSION, "sources": [f"{self.git}/vllm"], "onednn": onednn}
         return {"environment": {"manager": "uv"}, "build": {**told, "cxx": "/usr/bin/g++-12", "jobs": 2, **changes}}
+
+    def mirrored(self) -> dict[str, Any]:
+        """Settings with a mirror before it that does not answer."""
+        return self.build(sources=["git://127.0.0.1:1/vllm", f"{self.git}/vllm"])
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +70,9 @@ def compiled(
 ) -> Compiled:
     one = module_machine("bookworm", like=provisioned.machine)
     controller = Controller(tmp_path_factory.mktemp("compiled") / "home")
-    # The first server knows nothing, and the second is cut off in the middle: both are gone past.
+    # The first server does not answer, and a file is cut off in the middle: both are gone past.
     sources.files.fail("v3.13.tar.gz", cut_after=2000, times=2)
-    told = sources.build(sources=["git://127.0.0.1:1/vllm", f"{sources.git}/vllm"])
-    said = controller.manage(one, **told).succeed("build", "--verbose", timeout=390)
+    said = controller.manage(one, **sources.mirrored()).succeed("build", "--verbose", timeout=390)
     again = controller.run("build")
     assert "nothing to do" in again.output, again.output
     one.shutdown()
@@ -115,7 +118,7 @@ def test_a_second_host_takes_the_wheel(
     """It compiles nothing, and fetches no source."""
     two = machine("bookworm", like=provisioned.machine)
     asked = len(sources.files.requests)
-    output = compiled.controller.manage(two, **sources.build()).succeed("build", "--verbose", timeout=300)
+    output = compiled.controller.manage(two, **sources.mirrored()).succeed("build", "--verbose", timeout=300)
     assert "taking vllm-0.31.0+cpu" in output
     assert "compiling" not in output
     assert "_C is active" in output
@@ -189,7 +192,7 @@ def test_the_compiler_is_killed(builder: Machine, controller: Controller, source
 
 def test_a_wrong_answer_is_no_installation(builder: Machine, compiled: Compiled, sources: Sources) -> None:
     builder.run(f"touch /srv/wrong; echo x >{HOME}/venvs/vLLM/.vllm-provisioning")
-    done = compiled.controller.manage(builder, **sources.build()).run("build")
+    done = compiled.controller.manage(builder, **sources.mirrored()).run("build")
     assert done.code == 1, done.output
     assert "vLLM computes wrongly here" in done.output
     builder.run("rm /srv/wrong")
