@@ -12,13 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import subprocess
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1] / "tests")]
@@ -27,9 +25,9 @@ from hosts import vllm_builder  # noqa: E402
 from hosts.controller import Controller  # noqa: E402
 from hosts.machine import Machine  # noqa: E402
 
+from benchmarks.compile.benchmark import FOLDERS, Benchmark  # noqa: E402
 from provisioning import releases  # noqa: E402
 
-FOLDERS = "/var/lib/vllm/.cache/vllm-provisioning/compile"
 JOB_LOG = "/var/lib/vllm-provisioning/jobs/compile/log"
 EVERY = 5
 """Seconds between two looks."""
@@ -91,16 +89,9 @@ def main() -> int:
     parser.add_argument("--objects", type=int, default=150, help="stop each after so many; 0 compiles all")
     options = parser.parse_args()
     with ExitStack() as stack, tempfile.TemporaryDirectory() as temporary:
-        key = Path(temporary) / "key"
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-
-        def factory(release: str, **more: Any) -> Machine:
-            machine = Machine(release, key, **more)
-            stack.callback(machine.discard)
-            return machine.start()
-
-        machine = vllm_builder.make(factory, name="by-hand")
-        program, folder = ours(machine, Controller(Path(temporary) / "home"), options.objects)
+        benchmark = Benchmark(HERE, Path(temporary), stack)
+        machine = benchmark.machine("by-hand")
+        program, folder = ours(machine, benchmark.controller, options.objects)
         jobs = int(re.findall(r"(\d+) files at once", machine.run(f"cat {JOB_LOG}").stdout)[-1])
         hand = by_hand(machine, folder, jobs, options.objects)
     least = min(len(program), len(hand))
