@@ -16,9 +16,9 @@ from provisioning import fleet, inventory, steps
 from provisioning.builders import BUILDERS
 from provisioning.converge import Outcome
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
+from provisioning.given_secrets import missing_keys, missing_tokens
 from provisioning.inventory import HostEntry
 from provisioning.report import Report
-from provisioning.resources.api_key import missing_keys
 from provisioning.with_model import with_model
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -42,6 +42,12 @@ def require_api_keys(entries: Sequence[HostEntry], service: str = "") -> None:
         for name, path, words in missing_keys(entry.settings)
         if service in ("", name)
     ]
+    inventory.refuse(lines, "the inventory")
+
+
+def require_tokens(entries: Sequence[HostEntry]) -> None:
+    """Raise one `ConfigurationError` with every token for a model that is named and cannot be had."""
+    lines = [entry.describe(path, words) for entry in entries for path, words in missing_tokens(entry.settings)]
     inventory.refuse(lines, "the inventory")
 
 
@@ -75,6 +81,7 @@ def plan(path: str, hosts: str, *, as_json: bool = False, detailed_exitcode: boo
 def _plan_all(path: str, hosts: str, *, as_json: bool, detailed_exitcode: bool, **options: str) -> ExitCode:
     entries = _entries(path, hosts, **options)
     require_api_keys(entries)
+    require_tokens(entries)
     outcomes = fleet.outcomes(entries, partial(_plan, steps=steps.SERVE))
     show(outcomes, as_json=as_json)
     code = fleet.exit_code(outcomes)
@@ -85,7 +92,7 @@ def _plan_all(path: str, hosts: str, *, as_json: bool, detailed_exitcode: bool, 
 
 
 def _plan(host: Any, entry: HostEntry, outcome: Outcome, *, steps: Sequence[str]) -> Outcome:
-    return engine.plan(host, entry, steps, outcome)
+    return engine.plan(host, entry, steps, outcome, forecast=True)
 
 
 def _converge(
@@ -94,6 +101,8 @@ def _converge(
     chosen = getattr(steps, steps_of)
     if "service" in chosen:
         require_api_keys(entries)
+    if "model" in chosen:
+        require_tokens(entries)
     if ctx.config.run.dry:
         outcomes = fleet.outcomes(entries, partial(_plan, steps=chosen))
         show(outcomes, as_json=False)

@@ -12,6 +12,7 @@ from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.lock import Lock, locked
 from provisioning.masking import masked
+from provisioning.model_settings import path_of
 from provisioning.report import Report
 from provisioning.resources import Difference, Resource
 from provisioning.retry import connecting
@@ -60,8 +61,9 @@ class Outcome:
 def survey(host: Host, entry: HostEntry) -> Site:
     """Gather the facts and derive what follows from them: one round trip, two on a host with a choice to make."""
     settings = entry.settings
-    found = facts.gather(host, account=settings.account, conda_path=settings.miniconda.path)
-    site = Site(entry.name, settings, found)
+    paths = [path_of(name, model) for name, model in settings.models.items() if model.is_downloaded]
+    found = facts.gather(host, account=settings.account, conda_path=settings.miniconda.path, model_paths=paths)
+    site = Site(entry.name, settings, found, entry.verification)
     if site.must_look_for_downloads:
         # An installer that nobody knows is refused where it is wanted: who only looks is to see all the rest.
         with suppress(IncompatibleError):
@@ -88,15 +90,27 @@ def look(host: Host, site: Site, steps: Sequence[str]) -> list[Looked]:
     return looked
 
 
-def differences(looked: Sequence[Looked]) -> list[Change]:
+def differences(looked: Sequence[Looked], *, forecast: bool = False) -> list[Change]:
     """Give the changes that would be made."""
-    return [Change(each.step, each.resource.name, each.difference.text) for each in looked if each.difference]
+    return [
+        Change(each.step, each.resource.name, f"{each.difference.text}{_forecast(each) if forecast else ''}")
+        for each in looked
+        if each.difference
+    ]
 
 
-def plan(host: Host, entry: HostEntry, steps: Sequence[str], outcome: Outcome) -> Outcome:
-    """Say what differs; change nothing."""
+def _forecast(looked: Looked) -> str:
+    said = looked.resource.forecast()
+    return f": {said}" if said else ""
+
+
+def plan(
+    host: Host, entry: HostEntry, steps: Sequence[str], outcome: Outcome, *, forecast: bool = False
+) -> Outcome:
+    """Say what differs; change nothing. With `forecast`, ask servers what it will take, such as a download's size."""
     outcome.site = survey_to_change(host, entry)
-    outcome.changes = differences(look(host, outcome.site, steps))
+    looked = look(host, outcome.site, steps)
+    outcome.changes = differences(looked, forecast=forecast)
     outcome.status = "changed" if outcome.changes else "ok"
     return outcome
 

@@ -97,6 +97,8 @@ class Facts:
     """SHA-256 of the compiled wheel in the environment."""
     sudo: str = "none"
     conda_present: bool = False
+    model_revisions: dict[str, str] = field(default_factory=dict, hash=False)
+    """What lies in the folders of models that were downloaded: the key of what was asked, and the revision."""
     conda_unreachable: str = ""
     """Why no Miniconda installer can be had; "" where one answers, or where nobody asked."""
     downloads_checked: bool = False
@@ -114,13 +116,23 @@ class Facts:
         return "/usr/bin/python3", SYSTEM_PYTHON.get((self.os_id, self.os_version), "3.11")
 
 
-def gather(host: Host, *, account: str, conda_path: str) -> Facts:
+# Expands `~` in `$path` to the home of the account that serves.
+_EXPAND = (
+    'home=$(getent passwd -- "$account" | cut -d: -f6); case $path in "~"*) path="${home:-/var/lib/$account}${path#"~"}";; esac; '
+)
+
+
+def gather(host: Host, *, account: str, conda_path: str, model_paths: Sequence[str] = ()) -> Facts:
     """Look at a host: one round trip. Tells the host how it becomes root."""
     probes = {**_PROBES, "account": _PROBES["account"].format(account=quote(account))}
-    probes["conda"] = probes["account"].split("printf")[0] + (
-        'home=$(getent passwd -- "$account" | cut -d: -f6); path=' + quote(conda_path) + "; "
-        'case $path in "~"*) path="$home${path#"~"}";; esac; [ -e "$path/bin/conda" ] && echo present; :'
-    )
+    find_account = probes["account"].split("printf")[0]
+    probes["conda"] = f'{find_account}path={quote(conda_path)}; {_EXPAND}[ -e "$path/bin/conda" ] && echo present; :'
+    probes["models"] = find_account + "".join(
+        f"path={quote(path)}; {_EXPAND}"
+        'printf "%s\\t%s\\n" "$path" "$(head -c 4096 "$path/.vllm-provisioning/manifest.json" 2>/dev/null | '
+        """sed -n 's/^ "\\(key\\|revision\\)": "\\(.*\\)",$/\\2/p' | tr '\\n' ' ')"; """
+        for path in model_paths
+    ) + ":"
     probes["sudo"] = 'printf %s "$sudo_answer"'
     password = host.known_sudo_password()
     answers = probe.ask(host, list(probes.values()), as_root=False, prefix=becoming.check(password))
@@ -208,6 +220,7 @@ def _parse(text: dict[str, str]) -> Facts:
         conda_present="present" in text["conda"],
         glibc=text["libc"].strip().rpartition(" ")[2],
         installed_wheel=text["wheel"].strip(),
+        model_revisions=dict(row.split("\t", 1) for row in text.get("models", "").splitlines() if "\t" in row),
     )
 
 

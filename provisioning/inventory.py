@@ -38,6 +38,8 @@ class HostEntry:
     problems: tuple[str, ...] = ()
     describe: Callable[[KeyPath, str], str] = field(default=Document("settings").describe, repr=False, compare=False)
     """Gives a problem of the setting at a path as one line, with where that is written."""
+    verification: str = ""
+    """Identifies a run in which models are hashed again; "" for none."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import Self
 
 from provisioning.build_settings import Build
+from provisioning.model_settings import Hubs, Model
 from provisioning.serve_settings import (
     FromList,
     Health,
@@ -45,6 +46,7 @@ __all__ = [
     "Environment",
     "Health",
     "HostSettings",
+    "Hubs",
     "KeyFromFile",
     "KeyFromVariable",
     "Miniconda",
@@ -127,23 +129,6 @@ class Environment(Section):
     )
 
 
-class Model(Section):
-    """Where a model's weights come from."""
-
-    method: Literal["demo", "path"] = Field(
-        default="path", description="demo (trained on the host), or path (already there)."
-    )
-    path: HostPath | None = Field(
-        default=None, description="Folder of the weights; null means ~/ModelSpace/NAME, demo only."
-    )
-
-    @model_validator(mode="after")
-    def _has_a_path(self) -> Self:
-        if self.method == "path" and self.path is None:
-            raise PydanticCustomError("conflict", 'needs "path: FOLDER" or "method: demo"')
-        return self
-
-
 class HostSettings(Section):
     """Everything one host can be told. Raises pydantic's ValidationError, also where settings contradict each other."""
 
@@ -167,6 +152,7 @@ class HostSettings(Section):
     pip: Pip = Field(default=Pip(), description="Indexes of Python packages.")
     environment: Environment = Field(default=Environment(), description="The Python environment.")
     build: Build = Field(default=Build(), description="Release and device of vLLM.")
+    hubs: Hubs = Field(default=Hubs(), description="The servers that models are downloaded from.")
     models: dict[Name, Model] = Field(default={}, description="Models by name.")
     serve: Serve = Field(default=Serve(), description="Defaults of all services of the host.")
     services: dict[Name, Service] = Field(

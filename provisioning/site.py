@@ -8,6 +8,7 @@ from provisioning import gpus, releases
 from provisioning.errors import IncompatibleError
 from provisioning.facts import STATE, Facts
 from provisioning.miniconda import Installer, installer
+from provisioning.model_settings import Model, path_of
 from provisioning.settings import HostSettings
 
 TOOLS = f"{STATE}/tools"
@@ -27,6 +28,8 @@ class Site:
     name: str
     settings: HostSettings
     facts: Facts
+    verification: str = ""
+    """Identifies a run in which models are hashed again; "" for none."""
 
     @property
     def account(self) -> str:
@@ -189,6 +192,12 @@ class Site:
         """Refuse, before anything is installed, a Python and a vLLM that cannot work together (`IncompatibleError`)."""
         _ = self.release
 
+    @property
+    def served_models(self) -> dict[str, Model]:
+        """The models that services of the host serve, by name."""
+        names = dict.fromkeys(service.model for service in self.settings.services.values())
+        return {name: self.settings.models[name] for name in names}
+
     def model_path(self, name: str) -> str:
         """Folder of a model's weights."""
-        return self.expand(self.settings.models[name].path or f"~/ModelSpace/{name}")
+        return self.expand(path_of(name, self.settings.models[name]))

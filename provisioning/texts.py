@@ -76,3 +76,18 @@ Distribution = Annotated[
 ]
 Address = Annotated[str, Matching(r"[A-Za-z0-9.:_-]+", "an IP address or a host name")]
 Seconds = Annotated[int, Field(ge=1)]
+WebUrl = Annotated[str, Matching(r"https?://[!-~]+", "a URL (http or https)")]
+ModelId = Annotated[
+    str,
+    Matching(
+        r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)+", "OWNER/NAME, as in the address of the model's page"
+    ),
+]
+Sha256 = Annotated[str, Matching(r"[0-9A-Fa-f]{64}", "a SHA-256: 64 hexadecimal digits")]
+RelativePath = Annotated[
+    str,
+    Matching(
+        r"(?!(.*/)?(\.|\.\.|\.git|\.vllm-provisioning)?(/|$))[^/\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*",
+        "a path within the model's folder",
+    ),
+]

@@ -14,8 +14,12 @@ from provisioning.spelling import did_you_mean
 from provisioning.validation import check
 
 
+ID = r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*"
+"""A model's name on its server."""
+
+
 def with_model(entry: HostEntry, model: str, service: str = "") -> HostEntry:
-    """Serve `model` (a name of `models`, `demo`, or a folder on the host) with `service`, or with the host's first.
+    """Serve `model` (a name of `models`, `demo`, OWNER/NAME to download, or a folder on the host) with `service`, or with the host's first.
 
     A host without services gets one, named after the model. Raises `ConfigurationError` for unknown names.
     """
@@ -49,10 +53,15 @@ def _define(model: str, models: dict[str, Model]) -> str:
         name = _name_of(model, [name for name, known in models.items() if known != folder])
         models[name] = folder
         return name
+    if re.fullmatch(ID, model):
+        name = _name_of(model, list(models))
+        models[name] = Model(id=model)
+        return name
     raise ConfigurationError(
         f"--model: {model!r} is not defined under models",
         cause=did_you_mean(model, models),
-        remedy="Name a model of the inventory, `demo`, or a folder on the host such as '~/ModelSpace/Qwen2-7B'.",
+        remedy="Name a model of the inventory, `demo`, one to download such as Qwen/Qwen2-0.5B-Instruct, or a folder on "
+        "the host such as '~/ModelSpace/Qwen2-7B'.",
     )
 
 

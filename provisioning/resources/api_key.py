@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 
+from provisioning import given_secrets
 from provisioning.errors import ConfigurationError
 from provisioning.host import Host, quote
-from provisioning.prompts import read_secret_file
 from provisioning.resources.base import Difference, Resource, Tell
-from provisioning.serve_settings import KeyFromFile, KeyFromVariable, ResolvedService
-from provisioning.settings import HostSettings
-from provisioning.yaml_document import KeyPath
+from provisioning.serve_settings import ResolvedService
 
 ABSENT = "absent"
 
@@ -20,32 +16,9 @@ ABSENT = "absent"
 def given_api_key(service: ResolvedService) -> str:
     """Read the key that the inventory names. Raises `ConfigurationError` where there is none."""
     try:
-        return _read(service.api_key)
+        return given_secrets.read(service.api_key)
     except ValueError as error:
         raise ConfigurationError(f"services/{service.name}/api_key: {error}") from error
-
-
-def missing_keys(settings: HostSettings) -> Iterator[tuple[str, KeyPath, str]]:
-    """Give each service whose given key cannot be had, where that is written, and why it cannot."""
-    for name, service in settings.resolved_services().items():
-        if service.api_key in ("none", "generate"):
-            continue
-        try:
-            _read(service.api_key)
-        except ValueError as error:
-            its_own = "api_key" in settings.services[name].model_fields_set
-            yield name, ("services", name, "api_key") if its_own else ("serve", "api_key"), str(error)
-
-
-def _read(source: object) -> str:
-    if isinstance(source, KeyFromVariable):
-        if not (key := os.environ.get(source.env, "")):
-            raise ValueError(f"the environment variable {source.env} is not set")
-        return key
-    assert isinstance(source, KeyFromFile)
-    if not (key := read_secret_file(source.file).strip()):
-        raise ValueError(f"{source.file} is empty")
-    return key
 
 
 @dataclass(frozen=True)

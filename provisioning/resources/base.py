@@ -43,6 +43,10 @@ class Resource(ABC):
     def apply(self, host: Host, actual: str, tell: Tell) -> None:
         """Mend the difference. Safe to repeat after being cut off anywhere."""
 
+    def forecast(self) -> str:
+        """Say more of what `apply` will do, for a plan: this may ask servers. "" where there is no more to say."""
+        return ""
+
     def undo(self, actual: str) -> str:
         """Give shell that takes back what `apply` will make, given the state before it; "" where it makes nothing."""
         return ""

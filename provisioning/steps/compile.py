@@ -28,6 +28,7 @@ PROGRAM = (
     "compile_wheel.py",
     "compile_explain.py",
     "compile_needs.py",
+    "git_client.py",
     "tree_state.sh",
 )
 GIB = 1 << 30

@@ -15,6 +15,8 @@ UV = "uv==0.13.8"
 SUPERVISOR = "supervisor==4.3.0"
 UNEARTH = "unearth==0.19.0"
 """Finds source distributions where pip would: pip itself runs their build before it gives them."""
+DOWNLOADERS = ["requests==2.34.2", "tenacity==9.2.1"]
+"""What downloading models takes."""
 # By their addresses: once .condarc names a mirror, `defaults` is the mirror's, and has no terms to accept.
 ANACONDA = (
     "--override-channels --channel https://repo.anaconda.com/pkgs/main --channel https://repo.anaconda.com/pkgs/r"
@@ -31,9 +33,10 @@ def resources(site: Site) -> Iterator[Resource]:
 
 
 def tools(site: Site) -> Product:
-    """Give the virtual environment of uv, of supervisor on hosts without systemd, and of what compiling takes."""
+    """Give the virtual environment of uv, of supervisor on hosts without systemd, and of what compiling and downloading take."""
     more = [] if site.facts.systemd else [SUPERVISOR]
     more += [UNEARTH] if site.compiles and "sdist" in site.settings.build.sources else []
+    more += DOWNLOADERS if any(model.is_downloaded for model in site.served_models.values()) else []
     wanted = " ".join([UV, *more])
     # pip of the host: it honours the host's configuration (index, certificates, find-links), which uv does not read.
     # An index URL can hold a password, so it is no argument; the settings are the account's, and this is root's pip.

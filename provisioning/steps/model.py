@@ -3,26 +3,54 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import posixpath
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
+from provisioning import given_secrets, uv
 from provisioning.clients import demo_model
 from provisioning.host import as_account, quote
-from provisioning.resources import Directory, Product, Resource
+from provisioning.masking import masked
+from provisioning.model_settings import AUTO, Model, name_of
+from provisioning.resources import Directory, File, Product, Resource
+from provisioning.resources.downloaded_model import DownloadedModel
 from provisioning.resources.model_folder import ModelFolder
-from provisioning.site import Site
+from provisioning.site import LIBRARY, TOOLS, Site
+from provisioning.templates import load, text
+
+PROGRAM = (
+    "download_model.py",
+    "download_forecast.py",
+    "download_git.py",
+    "download_http.py",
+    "download_huggingface.py",
+    "download_progress.py",
+    "download_records.py",
+    "download_retry.py",
+    "download_sources.py",
+    "download_url.py",
+    "download_verify.py",
+    "git_client.py",
+)
 
 
 def resources(site: Site) -> Iterator[Resource]:
-    """Yield each served model once."""
-    for name in dict.fromkeys(service.model for service in site.settings.services.values()):
+    """Yield each served model once, with the folder above it and the program that downloads."""
+    models = site.served_models
+    if any(model.is_downloaded for model in models.values()):
+        yield Directory(LIBRARY)
+        for name in PROGRAM:
+            yield File(f"{LIBRARY}/{name}", text(name))
+    for name, model in models.items():
         path = site.model_path(name)
-        if site.settings.models[name].method == "demo":
-            yield Directory(path.rpartition("/")[0], site.account, site.group, lenient=True)
-            yield _demo(site, name, path)
-        else:
+        if model.method == "path":
             yield ModelFolder(name, path, site.account)
+            continue
+        yield Directory(posixpath.dirname(path), site.account, site.group, lenient=True)
+        yield _demo(site, name, path) if model.method == "demo" else _downloaded(site, name, model)
 
 
 @cache
@@ -51,3 +79,70 @@ def _demo(site: Site, name: str, path: str) -> Product:
         describe=lambda found: f"train the demo model into {path} (about half a minute)",
         removes=(path,),
     )
+
+
+def _downloaded(site: Site, name: str, model: Model) -> DownloadedModel:
+    told = config(site, name, model)
+    program = load("download_model.sh").render(
+        quote=quote,
+        python=f"{TOOLS}/bin/python",
+        program=posixpath.join(LIBRARY, PROGRAM[0]),
+        folder=told["folder"],
+        config=json.dumps(told, ensure_ascii=False),
+        verification=site.verification,
+    )
+    return DownloadedModel(
+        model=name,
+        path=told["folder"],
+        key=told["key"],
+        where=_where(told),
+        script=uv.script(site, program),
+        forecasts=partial(_forecast, told),
+        verification=site.verification,
+    )
+
+
+def config(site: Site, name: str, model: Model) -> dict[str, Any]:
+    """Everything that the program on the host is told."""
+    asked = {
+        "id": model.id or "",
+        "revision": model.revision or "",
+        "include": list(model.include),
+        "exclude": list(model.exclude),
+        "files": [{"url": each.url, "sha256": each.sha256.lower(), "path": name_of(each)} for each in model.files],
+        "sources": _sources(site, model),
+    }
+    return {
+        **asked,
+        "key": hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32],
+        "name": name,
+        "setting": f"models/{name}",
+        "folder": site.model_path(name),
+        "token": "" if model.token == "none" else given_secrets.read(model.token),  # noqa: S105 - the word for none
+        "verify": bool(site.verification),
+    }
+
+
+def _sources(site: Site, model: Model) -> list[dict[str, str]]:
+    """The methods to try in turn, each with its server."""
+    hubs = site.settings.hubs
+    servers = {"huggingface": hubs.huggingface, "url": ("",)}
+    return [
+        {"method": method, "endpoint": server}
+        for method in (AUTO if model.method == "auto" else (model.method,))
+        for server in ((model.endpoint,) if model.endpoint else servers.get(method, (hubs.modelscope,)))
+    ]
+
+
+def _where(told: dict[str, Any]) -> str:
+    """Where it comes from, in words."""
+    if told["files"]:
+        return masked(posixpath.dirname(told["files"][0]["url"]))
+    revision = f" ({told['revision']})" if told["revision"] else ""
+    return masked(f"{told['id']}{revision} at {' or '.join(dict.fromkeys(each['endpoint'] for each in told['sources']))}")
+
+
+def _forecast(told: dict[str, Any]) -> str:
+    from provisioning.model_forecast import forecast
+
+    return forecast(told)

@@ -124,6 +124,7 @@ def _fingerprint(site: Site, service: ResolvedService, values: dict[str, str]) -
         vllm.state(site),
         site.facts.installed_wheel if site.compiles else "",
         model.demo_revision() if kind == "demo" else site.model_path(service.model),
+        site.facts.model_revisions.get(site.model_path(service.model), ""),
         json.dumps(values, sort_keys=True),
         repr(service.api_key) + (given_api_key(service) if service.api_key not in ("none", "generate") else ""),
     ]

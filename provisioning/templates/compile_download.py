@@ -10,7 +10,13 @@ import re
 import shutil
 import subprocess
 import time
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from provisioning.templates.git_client import run, shown
+else:
+    from git_client import run, shown
 
 ATTEMPTS = 6
 """Attempts without progress before a source is given up."""
@@ -23,15 +29,6 @@ class Unavailable(Exception):  # noqa: N818 - it says how it went with one sourc
 def say(text: str) -> None:
     """Print one line of progress."""
     print(text, flush=True)
-
-
-LOGIN = re.compile(r"(?<=//)[^/?#\s]+@")
-"""All that stands before a URL's host; a password may hold a raw @."""
-
-
-def shown(source: str) -> str:
-    """A source without the password that its URL may hold."""
-    return LOGIN.sub("", source)
 
 
 def unpacked(url: str, sha256: str, folder: str, what: str) -> tuple[str, str]:
@@ -129,14 +126,6 @@ def sha256_of(path: str) -> str:
 def size(path: str) -> int:
     """Bytes of a file, 0 where there is none."""
     return os.path.getsize(path) if os.path.exists(path) else 0
-
-
-def run(command: list[str], text: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command without a terminal to ask at."""
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8", **variables}
-    return subprocess.run(
-        command, input=text, env=environment, capture_output=True, text=True, errors="replace", check=False
-    )
 
 
 def last_line(done: "subprocess.CompletedProcess[str]") -> str:

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from provisioning.templates.compile_download import ATTEMPTS, LOGIN, Unavailable, run, say, shown, unpacked
+    from provisioning.templates.compile_download import ATTEMPTS, Unavailable, say, unpacked
+    from provisioning.templates.git_client import REFUSED, SLOW, first_complaint, run, shown, without_login
 else:
-    from compile_download import ATTEMPTS, LOGIN, Unavailable, run, say, shown, unpacked
+    from compile_download import ATTEMPTS, Unavailable, say, unpacked
+    from git_client import REFUSED, SLOW, first_complaint, run, shown, without_login
 
 
 def first(
@@ -113,37 +115,8 @@ def _fetch(target: str, url: str, tag: str) -> None:
             time.sleep(min(2**failures, 30))
 
 
-SLOW = ("-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60")
-"""A connection below a kilobyte a second for a minute is a dead one."""
-
-HELPER = (
-    r"""!f() { [ $1 != get ] || printf 'username=%s\npassword=%s\n' "$GIT_LOGIN_USER" "$GIT_LOGIN_PASSWORD"; }; f"""
-)
-"""A credential helper that reads the environment, which other accounts cannot see: a command line shows."""
-
-
-def without_login(url: str) -> "tuple[str, list[str], dict[str, str]]":
-    """A URL for git's command line, and the options and variables that give the login that it held."""
-    login = LOGIN.search(url) if url.lower().startswith(("http://", "https://")) else None
-    if not login:
-        return url, [], {}
-    plain = LOGIN.sub("", url, count=1)
-    user, _, password = login[0][:-1].partition(":")
-    server = "://".join(urlsplit(plain)[:2])
-    options = ["-c", "credential.helper=", "-c", f"credential.{server}.helper={HELPER}"]
-    return plain, options, {"GIT_LOGIN_USER": unquote(user), "GIT_LOGIN_PASSWORD": unquote(password)}
-
-
 class Refused(Unavailable):
     """One that another attempt would not give either."""
-
-
-REFUSED = re.compile(
-    r"not found|authentication failed|could not read (username|password)|error: 40[134]|does not appear to be a git|"
-    r"does not exist|no such file|not exported|access denied|permission denied|host key verification failed|"
-    r"host identification has changed|dubious ownership",
-    re.IGNORECASE,
-)
 
 
 def _git(target: str, *arguments: str, **variables: str) -> str:
@@ -178,17 +151,6 @@ def instead(url: str, found: str, tag: str, folder: str) -> str:
     path = f"{target}-instead"
     _settings(path, f'[url "file://{target}"]\n\tinsteadOf = {url}\n')
     return path
-
-
-def first_complaint(words: str) -> str:
-    """What git says first of a failure; of a failed ssh, what ssh said."""
-    lines = [line.strip() for line in words.splitlines() if line.strip() and not line.startswith("Warning: ")]
-    found = next((number for number, line in enumerate(lines) if line.startswith(("fatal: ", "error: "))), None)
-    if found is None:
-        return lines[-1] if lines else ""
-    if found and re.match("fatal: Could not read from remote|fatal: the remote end hung up", lines[found], re.I):
-        return lines[found - 1]
-    return lines[found]
 
 
 def local(folder: str) -> tuple[str, str]:

@@ -30,6 +30,7 @@ import compile_needs
 import compile_requirements
 import compile_vllm
 import compile_wheel
+import git_client
 
 CMAKE = """
 if (ASIMD_FOUND)
@@ -561,7 +562,7 @@ def test_git_gets_the_password_where_nobody_sees_it(
 
 @pytest.mark.parametrize("login", ["user:pass", "user:p@ss", "token"])
 def test_passwords_are_not_shown(login: str) -> None:
-    assert compile_download.shown(f"https://{login}@host/x.git") == "https://host/x.git"
+    assert git_client.shown(f"https://{login}@host/x.git") == "https://host/x.git"
 
 
 def test_what_the_host_is_told_is_not_for_all_eyes(tmp_path: Path) -> None:

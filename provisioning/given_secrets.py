@@ -1,0 +1,47 @@
+"""Secrets that the inventory names: API keys of services and tokens for models, in a variable or a file of the controller."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from provisioning.prompts import read_secret_file
+from provisioning.serve_settings import KeyFromFile, KeyFromVariable
+from provisioning.settings import HostSettings
+from provisioning.yaml_document import KeyPath
+
+
+def read(source: object) -> str:
+    """Read what `{env: NAME}` or `{file: PATH}` names. Raises ValueError that says why it cannot be had."""
+    if isinstance(source, KeyFromVariable):
+        if not (secret := os.environ.get(source.env, "")):
+            raise ValueError(f"the environment variable {source.env} is not set")
+        return secret
+    assert isinstance(source, KeyFromFile)
+    if not (secret := read_secret_file(source.file).strip()):
+        raise ValueError(f"{source.file} is empty")
+    return secret
+
+
+def missing_keys(settings: HostSettings) -> Iterator[tuple[str, KeyPath, str]]:
+    """Give each service whose given key cannot be had, where that is written, and why it cannot."""
+    for name, service in settings.resolved_services().items():
+        if service.api_key not in ("none", "generate") and (why := _why_not(service.api_key)):
+            its_own = "api_key" in settings.services[name].model_fields_set
+            yield name, ("services", name, "api_key") if its_own else ("serve", "api_key"), why
+
+
+def missing_tokens(settings: HostSettings) -> Iterator[tuple[KeyPath, str]]:
+    """Give each model's token that is named and cannot be had: where that is written, and why it cannot."""
+    for name in {service.model for service in settings.services.values()}:
+        token = settings.models[name].token
+        if token != "none" and (why := _why_not(token)):  # noqa: S105 - the word for having none
+            yield ("models", name, "token"), why
+
+
+def _why_not(source: object) -> str:
+    try:
+        read(source)
+    except ValueError as error:
+        return str(error)
+    return ""

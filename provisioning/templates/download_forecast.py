@@ -1,0 +1,42 @@
+"""Prints, as JSON, how large a model's download is, given on standard input what the download itself would be told."""
+
+import json
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import provisioning.templates.download_retry as download_retry
+    from provisioning.templates.download_model import METHODS
+    from provisioning.templates.download_sources import Unavailable, chosen
+else:
+    import download_retry
+    from download_model import METHODS
+    from download_sources import Unavailable, chosen
+
+
+def main(config: dict[str, Any]) -> dict[str, Any]:
+    """Ask each source, once, until one answers. Exits with the words of the last."""
+    download_retry.ATTEMPTS = 1
+    said = ""
+    for place in config["sources"]:
+        with tempfile.TemporaryDirectory() as folder:
+            source = METHODS[place["method"]]({**config, **place}, folder)
+            try:
+                listing = source.list()
+            except Unavailable as error:
+                said = str(error)
+                continue
+            except FileNotFoundError as error:
+                said = f"{error.filename} is not installed"
+                continue
+        files = chosen(listing.files, config["include"], config["exclude"])
+        size = sum(max(0, each.size) for each in files.values())
+        return {"size": size, "files": len(files), "revision": listing.revision}
+    sys.exit(said)
+
+
+if __name__ == "__main__":
+    # Lines of the download's log are not wanted here.
+    told, sys.stdout = sys.stdout, sys.stderr
+    print(json.dumps(main(json.load(sys.stdin))), file=told)

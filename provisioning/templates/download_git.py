@@ -1,0 +1,262 @@
+"""Models in git repositories whose weights are in Git LFS: the clone is the model's folder, and has each weight once.
+
+Pointers come first. Then `git lfs fetch` (the half of `git lfs pull` that downloads) brings what is missing and no
+more, going on from its partial files; each object is then cloned (reflink) or hard-linked to where it belongs.
+"""
+
+import difflib
+import errno
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from provisioning.templates.download_records import OURS, sha256_of
+    from provisioning.templates.download_retry import persevering
+    from provisioning.templates.download_sources import Listing, Transient, Unavailable, Wanted, say
+    from provisioning.templates.download_verify import POINTER
+    from provisioning.templates.git_client import REFUSED, SLOW, first_complaint, shown, without_login
+else:
+    from download_records import OURS, sha256_of
+    from download_retry import persevering
+    from download_sources import Listing, Transient, Unavailable, Wanted, say
+    from download_verify import POINTER
+    from git_client import REFUSED, SLOW, first_complaint, shown, without_login
+
+FICLONE = 0x40049409
+"""https://man7.org/linux/man-pages/man2/ioctl_ficlonerange.2.html"""
+LARGEST_POINTER = 1024
+"""Bytes: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md"""
+MISSING = re.compile(r"couldn't find remote ref|not our ref|unadvertised object|bad object")
+LFS_REFUSED = re.compile(r"\b40[134]\b|does not exist on the server|authenticat|authoriz|forbidden|not found", re.I)
+OF_LFS = re.compile(rb"oid sha256:([0-9a-f]{64})\nsize (\d+)\n")
+
+
+class Git:
+    """One repository, at one revision."""
+
+    def __init__(self, config: dict[str, Any], folder: str) -> None:
+        url = config["endpoint"].rstrip("/") + "/" + config["id"] + ".git"
+        self._config, self._folder, self._git_folder = config, folder, os.path.join(folder, ".git")
+        self._revision, self.shown = config["revision"], shown(url)
+        token = quote(config["token"], safe="")
+        url = re.sub("(?<=://)", f"oauth2:{token}@", url, count=1) if token and not url.startswith("file:") else url
+        self._url, self._login, self._variables = without_login(url)
+        self._blobs: dict[str, str] = {}
+        self._oids: dict[str, str] = {}
+        self.proven: dict[str, str] = {}
+
+    def list(self) -> "Listing":
+        """Fetch the commit without its weights, and read what it has."""
+        if not os.path.isdir(self._git_folder):
+            self._git("init", "-q")
+        if self._run("remote", "set-url", "origin", self._url).returncode:
+            self._git("remote", "add", "origin", self._url)
+        say(f"git: fetching {self._revision or 'the default branch'} of {self.shown}")
+        persevering("git", lambda: 0)(self._fetch_commit)
+        commit = self._git("rev-parse", "FETCH_HEAD^{commit}").decode().strip()
+        files = {}
+        for row in self._git("ls-tree", "-r", "-l", "-z", commit).split(b"\0")[:-1]:
+            about, _, name = os.fsdecode(row).partition("\t")
+            _, kind, blob, size = about.split()
+            if kind == "blob":
+                files[name] = Wanted(int(size), git_blob=blob)
+                self._blobs[name] = blob
+        self._read_pointers(files)
+        return Listing(commit, files)
+
+    def _fetch_commit(self) -> None:
+        wanted = self._revision or "HEAD"
+        try:
+            self._git(*SLOW, "fetch", "-q", "--no-tags", "--depth", "1", "origin", wanted)
+            return
+        except Unavailable as error:
+            if not MISSING.search(str(error)):
+                raise
+            if not re.fullmatch(r"[0-9a-f]{7,40}", wanted):
+                raise Unavailable(f"{self.shown} has no revision {wanted}{self._close_revisions()}") from error
+        # Some servers give a commit only with all that leads to it.
+        self._git(*SLOW, "fetch", "-q", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*")
+        try:
+            self._git("fetch", "-q", ".", self._git("rev-parse", "--verify", f"{wanted}^{{commit}}").decode().strip())
+        except Unavailable as error:
+            raise Unavailable(f"{self.shown} has no revision {wanted}") from error
+
+    def _close_revisions(self) -> str:
+        said = self._run(*SLOW, "ls-remote", "--heads", "--tags", "origin").stdout.decode(errors="replace")
+        known = [re.sub(r"^refs/(heads|tags)/", "", row.partition("\t")[2]) for row in said.splitlines()]
+        close = difflib.get_close_matches(self._revision, known, 3, 0.5)
+        return f"; did you mean {' or '.join(close)}?" if close else f"; it has {', '.join(known[:10])}" if known else ""
+
+    def _read_pointers(self, files: "dict[str, Wanted]") -> None:
+        """Replace each pointer by what it points to."""
+        small = [name for name, wanted in files.items() if wanted.size < LARGEST_POINTER]
+        names = "".join(f"{self._blobs[name]}\n" for name in small).encode()
+        said = self._git("cat-file", "--batch", text=names)
+        place = 0
+        for name in small:
+            end = said.index(b"\n", place)
+            size = int(said[place:end].split()[2])
+            content = said[end + 1 : end + 1 + size]
+            place = end + size + 2
+            if content.startswith(POINTER) and (found := OF_LFS.search(content)):
+                self._oids[name] = found[1].decode()
+                files[name] = Wanted(int(found[2]), sha256=found[1].decode())
+
+    def fetch(self, files: "dict[str, Wanted]") -> None:
+        """Bring the files: those in git from git, the others' objects by git-lfs."""
+        weights = {name: self._oids[name] for name in files if name in self._oids}
+        for name in files.keys() - weights.keys():
+            self._place(name, lambda path, blob=self._blobs[name]: self._write_blob(blob, path))
+        objects = set(weights.values())
+        for oid in objects:
+            # What an interrupted run has left may not have reached the disk; what git-lfs brings now it has hashed.
+            path = self._object(oid)
+            if os.path.exists(path) and sha256_of(path) != oid:
+                os.unlink(path)
+        missing = {name: oid for name, oid in weights.items() if not os.path.exists(self._object(oid))}
+        if missing:
+            persevering("git-lfs", lambda: sum(self.partial().values()))(self._fetch_objects, missing)
+        for name, oid in weights.items():
+            self._place(name, lambda path, oid=oid: _share(self._object(oid), path))
+            self.proven[name] = oid
+
+    def finish(self, revision: str) -> None:
+        """Let the clone stand at this commit, and on its branch, so that a person can pull."""
+        self._git("lfs", "install", "--local", "--skip-repo")
+        self._git("read-tree", revision)
+        said = self._run(*SLOW, "ls-remote", "--symref", "origin", "HEAD", f"refs/heads/{self._revision or 'HEAD'}")
+        default, *_ = [*re.findall(r"^ref: refs/heads/(\S+)\tHEAD$", said.stdout.decode(), re.MULTILINE), ""]
+        branch = self._revision or default
+        if f"\trefs/heads/{branch}\n" not in said.stdout.decode() and branch != default:
+            self._git("update-ref", "--no-deref", "HEAD", revision)
+            return
+        for reference in (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"):
+            self._git("update-ref", reference, revision)
+        self._git("symbolic-ref", "HEAD", f"refs/heads/{branch}")
+        self._git("config", f"branch.{branch}.remote", "origin")
+        self._git("config", f"branch.{branch}.merge", f"refs/heads/{branch}")
+
+    def partial(self) -> dict[str, int]:
+        """Bytes of each file's object that are here, whole or in part."""
+        found = {}
+        for name, oid in self._oids.items():
+            for path in (self._object(oid), os.path.join(self._git_folder, "lfs/incomplete", f"{oid}.part")):
+                try:
+                    found[name] = os.path.getsize(path)
+                    break
+                except OSError:
+                    continue
+        return found
+
+    def _object(self, oid: str) -> str:
+        return os.path.join(self._git_folder, "lfs/objects", oid[:2], oid[2:4], oid)
+
+    def _fetch_objects(self, missing: dict[str, str]) -> None:
+        """Bring objects with git-lfs: of a commit that has those and no others, whatever their names are."""
+        rows = "".join(f"100644 blob {self._blobs[name]}\t{oid}\0" for name, oid in missing.items()).encode()
+        tree = self._git("mktree", "-z", text=rows).decode().strip()
+        author = ("-c", "user.name=x", "-c", "user.email=x@x")
+        commit = self._git(*author, "commit-tree", "-m", "wanted", tree).decode().strip()
+        # As a program of its own, which ends with us: a child of git's would go on alone.
+        command = [*_TIED, "git-lfs", "fetch", "origin", commit]
+        done = self._command(command)
+        words = done.stderr.decode(errors="replace")
+        if "no space left" in words.lower():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        if done.returncode:
+            said = shown(_lfs_complaint(words) or f"git-lfs ended with {done.returncode}")
+            raise Unavailable(said) if LFS_REFUSED.search(said) else Transient(said)
+
+    def _place(self, name: str, write: Any) -> None:
+        """Write a file beside, then rename it to its name."""
+        target = os.path.join(self._folder, name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        beside = os.path.join(self._folder, OURS, "placing")
+        os.makedirs(os.path.dirname(beside), exist_ok=True)
+        if os.path.lexists(beside):
+            os.unlink(beside)
+        write(beside)
+        os.replace(beside, target)
+        # Two names of one file: renaming one to the other does nothing.
+        if os.path.lexists(beside):
+            os.unlink(beside)
+
+    def _write_blob(self, blob: str, path: str) -> None:
+        with open(path, "wb") as file:
+            subprocess.run(
+                ["git", "cat-file", "blob", blob], cwd=self._folder, stdout=file, env=self._environment(), check=True
+            )
+
+    def _git(self, *arguments: str, text: bytes = b"") -> bytes:
+        done = self._run(*arguments, text=text)
+        if done.returncode:
+            words = done.stderr.decode(errors="replace")
+            said = shown(first_complaint(words)) or f"git ended with {done.returncode}"
+            if "No space left" in words:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            final = REFUSED.search(words) or MISSING.search(words) or "fetch" not in arguments
+            raise Unavailable(self._explained(said)) if final else Transient(said)
+        return done.stdout
+
+    def _explained(self, said: str) -> str:
+        """What git said, and what to do about it."""
+        if re.search("authentication failed|could not read (username|password)|40[13]", said, re.IGNORECASE):
+            setting = self._config["setting"]
+            how = "the token does not open it" if self._config["token"] else f"name a token in {setting}/token"
+            return f"{self._config['id']} does not exist at {self.shown}, or is private or gated: {how} ({said})"
+        if re.search("not found|404", said, re.IGNORECASE):
+            return f"there is no model {self._config['id']} at {self.shown} ({said})"
+        return said
+
+    def _run(self, *arguments: str, text: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
+        return self._command(["git", *arguments], text)
+
+    def _command(self, command: list[str], text: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
+        return subprocess.run(
+            command, cwd=self._folder, input=text, env=self._environment(), capture_output=True, check=False
+        )
+
+    def _environment(self) -> dict[str, str]:
+        """No terminal to ask at, no weights by git itself, and the login, which git-lfs takes from git."""
+        pairs = [option.partition("=") for option in self._login[1::2]]
+        return {
+            **os.environ,
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_LFS_SKIP_SMUDGE": "1",
+            "LC_ALL": "C.UTF-8",
+            "GIT_CONFIG_COUNT": str(len(pairs)),
+            **{f"GIT_CONFIG_KEY_{number}": key for number, (key, _, _) in enumerate(pairs)},
+            **{f"GIT_CONFIG_VALUE_{number}": value for number, (_, _, value) in enumerate(pairs)},
+            **self._variables,
+        }
+
+
+_TIED = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+
+
+def _share(source: str, target: str) -> None:
+    """Give a file a second name that costs nothing: a reflink, else a hard link, else by moving it."""
+    with open(source, "rb") as file, open(target, "wb") as clone:
+        try:
+            fcntl.ioctl(clone, FICLONE, file.fileno())
+            return
+        except OSError:
+            pass
+    os.unlink(target)
+    try:
+        os.link(source, target)
+    except OSError:
+        os.rename(source, target)
+
+
+def _lfs_complaint(words: str) -> str:
+    """The line of git-lfs that says most."""
+    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    told = [line for line in lines if re.search(r"error|LFS:|fatal|\[\w{64}\]", line, re.IGNORECASE)]
+    return (told or lines or [""])[0]
+

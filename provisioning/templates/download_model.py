@@ -1,0 +1,173 @@
+"""Brings a model's files into its folder from the first source that has them, and proves each by its SHA-256.
+
+Called with the path of a JSON file that says everything, and that is deleted once it is read: it may hold a token.
+Everything is safe to repeat after being cut off anywhere, and nothing that is here is fetched again.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from provisioning.templates.download_git import Git
+    from provisioning.templates.download_http import CORRUPT
+    from provisioning.templates.download_huggingface import HuggingFace
+    from provisioning.templates.download_progress import Progress
+    from provisioning.templates.download_records import OURS, forget, git_blob_of, intact, load, save, sha256_of
+    from provisioning.templates.download_sources import Source, Unavailable, Wanted, chosen, safe, say
+    from provisioning.templates.download_url import Urls
+    from provisioning.templates.download_verify import faults, proven
+else:
+    from download_git import Git
+    from download_http import CORRUPT
+    from download_huggingface import HuggingFace
+    from download_progress import Progress
+    from download_records import OURS, forget, git_blob_of, intact, load, save, sha256_of
+    from download_sources import Source, Unavailable, Wanted, chosen, safe, say
+    from download_url import Urls
+    from download_verify import faults, proven
+
+METHODS: dict[str, Any] = {"git": Git, "huggingface": HuggingFace, "url": Urls}
+MARGIN = 64 << 20
+"""Bytes of the disk to leave free."""
+
+
+def main(path: str) -> None:
+    """Bring what the file asks for. Exits with words for people where it cannot be had."""
+    with open(path, encoding="utf-8") as file:
+        config = json.load(file)
+    os.unlink(path)
+    folder = config["folder"]
+    os.makedirs(os.path.join(folder, OURS), exist_ok=True)
+    with alone(folder):
+        try:
+            first(config, folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            free = shutil.disk_usage(folder).free
+            sys.exit(
+                f"the disk of {folder} is full: {error.strerror}, {free / 1e9:.2f} GB are free. "
+                "Make room, then run it again: what is here is kept."
+            )
+
+
+@contextmanager
+def alone(folder: str) -> Iterator[None]:
+    """Wait for another download into the same folder."""
+    with open(os.path.join(folder, OURS, "lock"), "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"another download into {folder} goes on: waiting for its end")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def first(config: dict[str, Any], folder: str) -> None:
+    """Bring the model from the first source that has it."""
+    refused = []
+    for place in config["sources"]:
+        source = METHODS[place["method"]]({**config, **place}, folder)
+        try:
+            bring(source, config, place["method"], folder)
+            return
+        except Unavailable as error:
+            refused.append(f"{place['method']} ({source.shown}): {error}")
+            if len(config["sources"]) > 1:
+                say(f"warning: {refused[-1]}; trying the next method")
+    sys.exit("\n".join([f"{config['name']} cannot be had:", *(f"  {each}" for each in refused)]))
+
+
+def bring(source: "Source", config: dict[str, Any], method: str, folder: str) -> None:
+    """Bring from one source what is not here, prove it, and record it. Raises `Unavailable`."""
+    listing = source.list()
+    files = chosen(listing.files, config["include"], config["exclude"])
+    if odd := next((name for name in listing.files if not safe(name)), None):
+        raise Unavailable(f"it names a file outside of the model's folder: {odd!r}")
+    if not files:
+        raise Unavailable(f"none of its {len(listing.files)} files is chosen by include and exclude")
+    hashes = here(folder, files, trusting=not config["verify"])
+    missing = {name: wanted for name, wanted in files.items() if name not in hashes}
+    if missing:
+        forget(folder)
+        require_room(folder, missing, source)
+        hashes |= fetch(source, missing, folder, len(files))
+    remove_former(folder, files)
+    if wrong := list(faults(folder, list(files))):
+        raise Unavailable("; ".join(wrong))
+    if finish := getattr(source, "finish", None):
+        finish(listing.revision)
+    about = {"key": config["key"], "method": method, "source": source.shown, "id": config["id"]}
+    save(folder, {**about, "asked": config["revision"], "revision": listing.revision}, hashes)
+    shutil.rmtree(os.path.join(folder, OURS, "parts"), ignore_errors=True)
+    size = sum(os.path.getsize(os.path.join(folder, name)) for name in files)
+    say(f"{len(files)} files, {size / 1e6:.1f} MB, each proven by its SHA-256; revision {listing.revision}")
+
+
+def here(folder: str, files: "dict[str, Wanted]", *, trusting: bool) -> dict[str, str]:
+    """The SHA-256 of what is here and right: by the records where they are trusted, else by hashing."""
+    known = intact(folder) if trusting else {}
+    hashes = {name: known[name] for name, wanted in files.items() if known.get(name) == wanted.sha256 != ""}
+    rest = {name: wanted for name, wanted in files.items() if name not in hashes}
+    found = proven(folder, rest)
+    for name in sorted(load(folder).get("files", {}).keys() & rest.keys() - found.keys()):
+        say(f"{name} is not (any more) what is wanted: fetching it")
+    return hashes | found
+
+
+def require_room(folder: str, missing: "dict[str, Wanted]", source: "Source") -> None:
+    """Exit where too little disk is free for what is still missing."""
+    partial = source.partial()
+    needed = sum(max(0, wanted.size - partial.get(name, 0)) for name, wanted in missing.items()) + MARGIN
+    if (free := shutil.disk_usage(folder).free) < needed:
+        sys.exit(
+            f"too little disk: {needed / 1e9:.2f} GB are needed for what is missing, and {free / 1e9:.2f} GB are free "
+            f"where {folder} is. Make room, or give the model another path."
+        )
+
+
+def fetch(source: "Source", missing: "dict[str, Wanted]", folder: str, of: int) -> dict[str, str]:
+    """Fetch files and prove them: one that comes wrong is fetched again alone."""
+    hashes: dict[str, str] = {}
+    with Progress(missing, source.partial, of - len(missing), of).told():
+        for _ in range(CORRUPT):
+            rest = {name: wanted for name, wanted in missing.items() if name not in hashes}
+            source.fetch(rest)
+            fetched = {name: digest for name, digest in source.proven.items() if name in rest}
+            hashes |= fetched | proven(folder, {name: rest[name] for name in rest.keys() - fetched.keys()})
+            wrong = sorted(missing.keys() - hashes.keys())
+            if not wrong:
+                return hashes
+            for name in wrong:
+                say(mismatch(folder, name, missing[name]))
+                if os.path.lexists(path := os.path.join(folder, name)):
+                    os.unlink(path)
+    raise Unavailable(f"{', '.join(wrong)} came {CORRUPT} times with other bytes than the hash that is told")
+
+
+def mismatch(folder: str, name: str, wanted: "Wanted") -> str:
+    """What is wrong with a file, with both hashes."""
+    path = os.path.join(folder, name)
+    if not os.path.isfile(path):
+        return f"{name} did not come"
+    came = git_blob_of(path) if not wanted.sha256 else sha256_of(path)
+    right = wanted.sha256 or wanted.git_blob
+    return f"{name} came with hash {came} ({os.path.getsize(path)} bytes), and {right} ({wanted.size} bytes) is right"
+
+
+def remove_former(folder: str, files: "dict[str, Wanted]") -> None:
+    """Delete what an earlier revision had, as it was recorded, and this one has not."""
+    for name in load(folder).get("files", {}).keys() - files.keys():
+        if safe(name) and os.path.lexists(path := os.path.join(folder, name)):
+            os.unlink(path)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,88 @@
+"""What is known of a model's folder without reading its weights: each file's size, time and SHA-256.
+
+A manifest that is there is true: it is written last, when all files are on the disk.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+from typing import Any
+
+OURS = ".vllm-provisioning"
+STATE = "xargs -0 -r stat -c '%s %.9Y %n' -- <.vllm-provisioning/files | sha256sum"
+"""Shell that prints the hash of all sizes and times, in the model's folder."""
+
+
+def load(folder: str) -> dict[str, Any]:
+    """The manifest; empty where there is none."""
+    try:
+        with open(os.path.join(folder, OURS, "manifest.json"), encoding="utf-8", errors="surrogateescape") as file:
+            found: dict[str, Any] = json.load(file)
+            return found
+    except (OSError, ValueError):
+        return {}
+
+
+def intact(folder: str) -> dict[str, str]:
+    """The SHA-256 of each file whose size and time are as they were recorded."""
+    found = {}
+    for name, known in load(folder).get("files", {}).items():
+        try:
+            state = os.lstat(os.path.join(folder, name))
+        except OSError:
+            continue
+        if (state.st_size, state.st_mtime_ns) == (known["size"], known["mtime_ns"]):
+            found[name] = known["sha256"]
+    return found
+
+
+def save(folder: str, about: dict[str, Any], hashes: dict[str, str]) -> None:
+    """Record files that were proven. `about` comes first, its key in the first line of it."""
+    subprocess.run(["sync", "-f", folder], check=True)
+    files = {}
+    for name in sorted(hashes, key=os.fsencode):
+        state = os.stat(os.path.join(folder, name))
+        files[name] = {"size": state.st_size, "sha256": hashes[name], "mtime_ns": state.st_mtime_ns}
+    ours = os.path.join(folder, OURS)
+    os.makedirs(ours, exist_ok=True)
+    _write(os.path.join(ours, "files"), b"".join(os.fsencode(name) + b"\0" for name in files))
+    state_line = subprocess.run(["sh", "-c", STATE], cwd=folder, capture_output=True, check=True).stdout
+    _write(os.path.join(ours, "state"), state_line)
+    text = json.dumps({**about, "files": files}, indent=1, ensure_ascii=False)
+    _write(os.path.join(ours, "manifest.json"), text.encode("utf-8", "surrogateescape") + b"\n")
+
+
+def forget(folder: str) -> None:
+    """Withdraw the manifest before files change: what is cut off then is looked at again."""
+    for name in ("state", "files"):
+        path = os.path.join(folder, OURS, name)
+        if os.path.exists(path):
+            os.unlink(path)
+
+
+def sha256_of(path: str) -> str:
+    """A file's SHA-256."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def git_blob_of(path: str) -> str:
+    """A file's SHA-1 as git counts it."""
+    digest = hashlib.sha1(b"blob %d\0" % os.path.getsize(path), usedforsecurity=False)
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _write(path: str, content: bytes) -> None:
+    with open(f"{path}.new", "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(f"{path}.new", path)
+

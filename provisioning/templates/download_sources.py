@@ -1,0 +1,80 @@
+"""What every method of downloading shares: what it is to bring, and how it says that it cannot."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+class Unavailable(Exception):  # noqa: N818 - it says how it went with one source, and the next one is tried
+    """A source that cannot give what is asked of it; its words say why, and what to do."""
+
+
+class Transient(Exception):  # noqa: N818 - as above
+    """A failure that waiting can mend. `wait` is how many seconds the server asked for."""
+
+    def __init__(self, words: str, wait: float = 0) -> None:
+        super().__init__(words)
+        self.wait = wait
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file of a model: bytes (-1 where they are not known yet), and SHA-256 where the source tells it."""
+
+    size: int
+    sha256: str = ""
+    git_blob: str = ""
+    """Its SHA-1 as git counts it, where that is all that the source tells."""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a source has: the commit (or the like), and the files by their relative paths."""
+
+    revision: str
+    files: dict[str, Wanted] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """A method of downloading, told what to bring."""
+
+    shown: str
+    """Where from, without a login."""
+    proven: dict[str, str]
+    """SHA-256 of the files that `fetch` has compared with what was wanted as they came."""
+
+    def list(self) -> Listing:
+        """Ask what there is. Raises `Unavailable`."""
+
+    def fetch(self, files: dict[str, Wanted]) -> None:
+        """Bring these files into the folder, whole, going on where it was stopped. Raises `Unavailable`.
+
+        Raises OSError with ENOSPC where the disk is full.
+        """
+
+    def partial(self) -> dict[str, int]:
+        """Bytes of each file that are here, of those being fetched."""
+
+
+def say(text: str) -> None:
+    """Print one line of the log."""
+    print(text, flush=True)
+
+
+def safe(name: str) -> bool:
+    """Whether a path that a server names stays within the folder, and out of what is kept beside the files."""
+    parts = name.split("/")
+    return bool(name) and not name.startswith("/") and not {"", ".", "..", ".git", ".vllm-provisioning"} & set(parts)
+
+
+def chosen(files: dict[str, Wanted], include: Iterable[str], exclude: Iterable[str]) -> dict[str, Wanted]:
+    """The files that the patterns choose: `*.json`, `folder/*`; a pattern that ends in / means all below it."""
+    fits = _matcher(include)
+    unfit = _matcher(exclude)
+    return {name: each for name, each in files.items() if (not include or fits(name)) and not unfit(name)}
+
+
+def _matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
+    whole = [f"{each}*" if each.endswith("/") else each for each in patterns]
+    return lambda name: any(fnmatchcase(name, pattern) for pattern in whole)

@@ -1,0 +1,39 @@
+"""Files of a list of URLs, each with its hash."""
+
+import hashlib
+import posixpath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from provisioning.templates.download_http import Files, Web
+    from provisioning.templates.download_sources import Listing, Wanted
+    from provisioning.templates.git_client import shown
+else:
+    from download_http import Files, Web
+    from download_sources import Listing, Wanted
+    from git_client import shown
+
+
+class Urls:
+    """A model whose files are named one by one."""
+
+    def __init__(self, config: dict[str, Any], folder: str) -> None:
+        self._named = config["files"]
+        self._web = Web(config["token"])
+        self._files = Files(folder, self._web)
+        self.shown = shown(posixpath.dirname(self._named[0]["url"]))
+        self.proven = self._files.proven
+        self.partial = self._files.here.copy
+        self.fetch = self._files.fetch
+
+    def list(self) -> "Listing":
+        """The files as they are named; their sizes, where the servers tell them."""
+        files = {
+            each["path"] or posixpath.basename(unquote(urlsplit(each["url"]).path)): Wanted(
+                self._web.length(each["url"]), sha256=each["sha256"].lower(), url=each["url"]
+            )
+            for each in self._named
+        }
+        revision = hashlib.sha256("".join(sorted(each.sha256 for each in files.values())).encode()).hexdigest()
+        return Listing(revision, files)

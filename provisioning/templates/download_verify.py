@@ -1,0 +1,63 @@
+"""Proves files of a model: their hashes, side by side, and that none is half a file or a pointer to one."""
+
+import json
+import os
+import struct
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from provisioning.templates.download_records import git_blob_of, sha256_of
+    from provisioning.templates.download_sources import Wanted
+else:
+    from download_records import git_blob_of, sha256_of
+    from download_sources import Wanted
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\n"
+"""How a pointer file begins: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md"""
+
+
+def proven(folder: str, files: "dict[str, Wanted]") -> dict[str, str]:
+    """The SHA-256 of each of these files that is here and is what is wanted. Hashes several at once."""
+    with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
+        found = pool.map(lambda name: (name, _matching(os.path.join(folder, name), files[name])), files)
+        return {name: digest for name, digest in found if digest}
+
+
+def _matching(path: str, wanted: "Wanted") -> str:
+    """The file's SHA-256 if it is what is wanted, else ""."""
+    if not os.path.isfile(path) or os.path.islink(path) or wanted.size not in (-1, os.path.getsize(path)):
+        return ""
+    if wanted.git_blob and git_blob_of(path) != wanted.git_blob:
+        return ""
+    digest = sha256_of(path)
+    return digest if wanted.sha256 in ("", digest) else ""
+
+
+def faults(folder: str, names: "list[str]") -> Iterator[str]:
+    """Say of each file what keeps it from being served, whatever its hash: a pointer, or truncated safetensors."""
+    for name in names:
+        path = os.path.join(folder, name)
+        with open(path, "rb") as file:
+            head = file.read(len(POINTER))
+        if head == POINTER:
+            yield f"{name} is a pointer of git-lfs, and not the file itself"
+        elif name.endswith(".safetensors") and (words := _unsafe(path)):
+            yield f"{name} is {words}"
+
+
+def _unsafe(path: str) -> str:
+    """What is wrong with safetensors, by their header (https://github.com/huggingface/safetensors#format), or ""."""
+    size = os.path.getsize(path)
+    try:
+        with open(path, "rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > size - 8:
+                return f"truncated: {size} bytes, and its header alone has {length}"
+            header = json.loads(file.read(length))
+            end = max((tensor["data_offsets"][1] for key, tensor in header.items() if key != "__metadata__"), default=0)
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError):
+        return "no safetensors: its header cannot be read"
+    wanted = 8 + length + end
+    return "" if size == wanted else f"truncated: {size} bytes of {wanted}"
