@@ -6,13 +6,38 @@ import re
 import time
 from collections.abc import Callable
 
+from pydantic_core import from_json
+
+from provisioning.figures import bar, clock, printable
 from provisioning.job import JOINED
+from provisioning.masking import masked
 from provisioning.resources.base import Tell
+from provisioning.transfer import Transfer
 
 PAUSE = 1.0
 """Seconds between two lines, from which they are as far apart as they were written."""
-WIDTH = 20
-"""Columns of a bar."""
+
+
+PROGRESS = "progress "
+"""How a download's lines of progress begin; a JSON object follows."""
+
+
+class _Replay:
+    """Whether progress is read again: the log of a job that was joined comes at once, up to where the job is now."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self._last: float | None = None
+
+    def begin(self) -> None:
+        """The job was joined."""
+        self.on, self._last = True, None
+
+    def progress(self, now: float) -> bool:
+        """Take note that a line of progress has come; give whether it was read again."""
+        self.on = self.on and (self._last is None or now - self._last <= PAUSE)
+        self._last = now
+        return self.on
 
 
 class Compiling:
@@ -21,43 +46,58 @@ class Compiling:
     def __init__(self, tell: Tell, clock: Callable[[], float] = time.monotonic) -> None:
         self._tell, self._clock = tell, clock
         self._began: tuple[float, int] | None = None
-        self._joined = False
-        self._last = 0.0
+        self._replay = _Replay()
 
     def __call__(self, line: str) -> None:
         """Tell what a line of the log means; lines that are no progress as they are."""
         match = re.match(r"\s*\[(\d+)/(\d+)\] ", line)
         if not match or int(match[2]) < 2:
-            self._joined = self._joined or line == JOINED
+            if line == JOINED:
+                self._replay.begin()
             self._tell(line)
             return
         done, total = int(match[1]), int(match[2])
         now = self._clock()
-        # The log of a job that was joined comes at once, up to where the job is now.
-        replayed = self._joined and now - self._last > PAUSE
-        self._last = now
-        if self._began is None or done < self._began[1] or replayed:
-            self._joined = self._joined and not replayed
+        if self._replay.progress(now) or self._began is None or done < self._began[1]:
             self._began = now, done
         self._tell(f"compiling {bar(done / total)} {done} of {total}, {self._times(now, done, total)}")
 
     def _times(self, now: float, done: int, total: int) -> str:
         began, first = self._began or (now, done)
         elapsed = now - began
-        if self._joined:
+        if self._replay.on:
             return "read again"
         if done - first < 5:
             return f"{clock(elapsed)} gone"
         return f"{clock(elapsed)} gone, about {clock(elapsed * (total - done) / (done - first))} left"
 
 
-def bar(share: float) -> str:
-    """A bar of text."""
-    full = round(share * WIDTH)
-    return "█" * full + "░" * (WIDTH - full)
+class Downloading:
+    """Takes the lines of a download's log, and tells `progress {json}` as a `Transfer`, other lines as they are."""
+
+    def __init__(self, tell: Tell, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tell, self._clock, self._replay = tell, clock, _Replay()
+        self._now: Transfer | None = None
+
+    def __call__(self, line: str) -> None:
+        """Tell what a line means. One that is no progress stands below the bars, which it does not end."""
+        if transfer := _transfer(line):
+            # A rate of long ago does not say how long it takes from now.
+            again = self._replay.progress(self._clock())
+            self._now = transfer.model_copy(update={"rate": 0.0}) if again else transfer
+            self._tell(self._now)
+            return
+        if line == JOINED:
+            self._replay.begin()
+        self._tell(line)
+        if self._now and not self._now.complete:
+            self._tell(self._now.model_copy(update={"note": printable(masked(line))}))
 
 
-def clock(seconds: float) -> str:
-    """Minutes and seconds, or hours and minutes."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02} h" if minutes >= 60 else f"{minutes}:{rest:02} min"
+def _transfer(line: str) -> Transfer | None:
+    if not line.startswith(PROGRESS):
+        return None
+    try:
+        return Transfer.model_validate(from_json(line.removeprefix(PROGRESS)))
+    except ValueError:
+        return None

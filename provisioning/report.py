@@ -13,14 +13,15 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from provisioning.bars import rows
+from provisioning.figures import printable
 from provisioning.masking import masked
+from provisioning.pacing import Pace
 from provisioning.standing import Standing
+from provisioning.transfer import Said
 
 if TYPE_CHECKING:
     from provisioning.converge import Outcome
-
-STILL = 30
-"""Seconds after which a long change says again that it goes on, where there is no terminal."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -45,7 +46,7 @@ class Report:
         self._verbosity = verbosity
         self._lock = threading.Lock()
         self._standing = Standing()
-        self._said: dict[str, float] = {}
+        self._paces: dict[str, Pace] = {}
         self._live: Live | None = None
 
     @contextmanager
@@ -78,34 +79,34 @@ class Report:
         self._live = None
 
     def _render(self) -> Any:
-        width = max(20, self.console.width - 2)
-        rows = [Text(line[:width], style="dim", no_wrap=True) for line in self._standing.now()]
-        return Group(*rows)
+        # The last column and the last row stay free, for terminals that scroll when they are written.
+        return Group(*rows(self._standing.now(), self.console.width - 1, self.console.height - 1))
 
     def line(self, host: str, text: str, style: str = "") -> None:
         """Print one event of a host; URLs in it lose their passwords."""
         with self._lock:
             self.console.print(Text.assemble((host, "bold"), f" {masked(text)}"), style=style or None)
 
-    def tell(self, host: str, text: str) -> None:
-        """Take one line of progress: shown live, or now and then, or (verbose, and a warning) always."""
-        if text.startswith(WARNING) and self._verbosity >= 0:
-            self.line(host, text, "yellow")
+    def tell(self, host: str, said: Said) -> None:
+        """Take one piece of progress: shown live, or now and then; lines also always (verbose, and a warning)."""
+        if isinstance(said, str):
+            said = printable(masked(said))
+            if said.startswith(WARNING) and self._verbosity >= 0:
+                self.line(host, said, "yellow")
+                return
+        self._standing.say(host, said)
+        if self._verbosity > 0 and isinstance(said, str):
+            self.line(host, f"│ {said}", "dim")
             return
-        self._standing.say(host, masked(text))
-        if self._verbosity > 0:
-            self.line(host, f"│ {text}", "dim")
-            return
-        now = time.monotonic()
-        if self._live is None and self._verbosity == 0 and now - self._said.get(host, now) > STILL:
-            self._said[host] = now
-            self.line(host, f"… {text}", "dim")
+        pace = self._paces.get(host)
+        if self._live is None and self._verbosity >= 0 and pace and pace.due(said):
+            self.line(host, f"… {said}", "dim")
 
     @contextmanager
     def change(self, host: str, step: str, resource: str, diff: str) -> Iterator[None]:
         """Frame one change: what it is before, how long it took after."""
         started = time.monotonic()
-        self._said[host] = started
+        self._paces[host] = Pace()
         self._standing.begin(host, f"{step}: {resource}")
         if self._verbosity >= 0:
             self.line(host, f"{step}: {_headline(resource, diff)}")

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from provisioning.transfer import Said
+
 
 @dataclass
 class _Host:
     state: str = "waiting"
     """`waiting`, `at work`, `done` or `failed`."""
     doing: str = ""
-    said: str = ""
+    said: Said = ""
     changes: int = 0
 
     def __str__(self) -> str:
@@ -57,27 +59,25 @@ class Standing:
         """Note that the change has ended, one way or the other."""
         self._note(host, doing="", said="")
 
-    def say(self, host: str, line: str) -> None:
-        """Note the last line of progress."""
-        self._note(host, said=line)
+    def say(self, host: str, said: Said) -> None:
+        """Note the last piece of progress."""
+        self._note(host, said=said)
 
     def count(self, host: str) -> None:
         """Note a change that was made."""
         with self._lock:
             self._hosts.setdefault(host, _Host()).changes += 1
 
-    def _note(self, host: str, **values: str) -> None:
+    def _note(self, host: str, **values: Said) -> None:
         with self._lock:
             found = self._hosts.setdefault(host, _Host())
             for name, value in values.items():
                 setattr(found, name, value)
 
-    def now(self) -> list[str]:
-        """What every host is doing now, in a line each."""
+    def now(self) -> list[tuple[str, Said]]:
+        """What every host that is at work is doing now."""
         with self._lock:
-            return [
-                f"{name} … {host.said or host.doing}" for name, host in self._hosts.items() if host.said or host.doing
-            ]
+            return [(name, host.said or host.doing) for name, host in self._hosts.items() if host.said or host.doing]
 
     def lines(self) -> list[str]:
         """Where things stand, in a line for each host."""

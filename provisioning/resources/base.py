@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from provisioning.host import Host
 from provisioning.masking import masked
+from provisioning.transfer import Said
 
-Tell = Callable[[str], None]
-"""Takes one line of progress."""
+Tell = Callable[[Said], None]
+"""Takes one piece of progress."""
 
 
 @dataclass(frozen=True)

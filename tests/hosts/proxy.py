@@ -1,10 +1,28 @@
-"""A TCP proxy that cuts, stalls, delays and counts: a bad line between the controller and a machine's sshd."""
+"""A TCP proxy that cuts, stalls, delays, slows, spoils and counts: a bad line to a machine's sshd, or to a hub."""
 
 from __future__ import annotations
 
 import socket
 import threading
 import time
+
+
+class Throttle:
+    """Bounds how fast bytes pass, over all threads that ask; None: as fast as they can."""
+
+    def __init__(self, bytes_per_second: int | None = None) -> None:
+        """Set the bound, which may be changed at any time."""
+        self.bytes_per_second = bytes_per_second
+        self._free_at, self._lock = 0.0, threading.Lock()
+
+    def wait(self, amount: int) -> None:
+        """Sleep until this many bytes more have had their time."""
+        if not self.bytes_per_second:
+            return
+        with self._lock:
+            self._free_at = max(self._free_at, time.monotonic()) + amount / self.bytes_per_second
+            pause = self._free_at - time.monotonic()
+        time.sleep(max(0.0, pause))
 
 
 class Proxy:
@@ -21,6 +39,10 @@ class Proxy:
         """While true, new connections are reset at once."""
         self.cut_after: int | None = None
         """Cut everything once this many bytes have come from the target, then forget it."""
+        self.flip_at: int | None = None
+        """Change the byte at this place of all that comes from the target, counted from 0, then forget it."""
+        self.throttle = Throttle()
+        """Its `bytes_per_second` bounds what comes from the target, over all connections."""
         self._flowing, self._lock = threading.Event(), threading.Lock()
         self._flowing.set()
         self._open: set[socket.socket] = set()
@@ -95,6 +117,9 @@ class Proxy:
                 self._flowing.wait()
                 if self.delay:
                     time.sleep(self.delay)
+                if not up:
+                    data = self._spoil(data)
+                    self.throttle.wait(len(data))
                 sink.sendall(data)
                 self._count(len(data), up)
             if source in self._open:
@@ -102,6 +127,14 @@ class Proxy:
         except OSError:
             for end in (source, sink):
                 _hang_up(end)
+
+    def _spoil(self, data: bytes) -> bytes:
+        with self._lock:
+            place = None if self.flip_at is None else self.flip_at - self.bytes_down
+            if place is None or not 0 <= place < len(data):
+                return data
+            self.flip_at = None
+        return data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :]
 
     def _count(self, amount: int, up: bool) -> None:
         with self._lock:

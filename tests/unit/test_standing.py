@@ -29,7 +29,7 @@ def test_one_line_for_each_host() -> None:
             standing.count("web3")
         standing.begin("web3", "vllm: vllm /srv/vLLM")
         standing.say("web3", "Downloaded torch")
-        assert standing.now() == ["web3 … Downloaded torch"]
+        assert standing.now() == [("web3", "Downloaded torch")]
         assert standing.lines() == [
             "web1: done, 1 change made",
             "web2: failed, no change made",
