@@ -23,7 +23,7 @@ def main(config: dict[str, Any]) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             source = METHODS[place["method"]]({**config, **place}, folder)
             try:
-                listing = source.list()
+                listing = source.listing()
             except Unavailable as error:
                 said = str(error)
                 continue

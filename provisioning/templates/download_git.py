@@ -11,6 +11,8 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -31,6 +33,8 @@ FICLONE = 0x40049409
 """https://man7.org/linux/man-pages/man2/ioctl_ficlonerange.2.html"""
 LARGEST_POINTER = 1024
 """Bytes: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md"""
+RETRIES = "lfs.transfer.maxretries=1"
+"""It is our policy that tries again: https://github.com/git-lfs/git-lfs/blob/main/docs/man/git-lfs-config.adoc"""
 MISSING = re.compile(r"couldn't find remote ref|not our ref|unadvertised object|bad object")
 LFS_REFUSED = re.compile(r"\b40[134]\b|does not exist on the server|authenticat|authoriz|forbidden|not found", re.I)
 OF_LFS = re.compile(rb"oid sha256:([0-9a-f]{64})\nsize (\d+)\n")
@@ -50,7 +54,7 @@ class Git:
         self._oids: dict[str, str] = {}
         self.proven: dict[str, str] = {}
 
-    def list(self) -> "Listing":
+    def listing(self) -> "Listing":
         """Fetch the commit without its weights, and read what it has."""
         if not os.path.isdir(self._git_folder):
             self._git("init", "-q")
@@ -143,21 +147,38 @@ class Git:
 
     def partial(self) -> dict[str, int]:
         """Bytes of each file's object that are here, whole or in part."""
+        parts: dict[str, int] = {}
+        for path, oid in self._parts():
+            with suppress(FileNotFoundError):
+                parts[oid] = max(parts.get(oid, 0), os.path.getsize(path))
         found = {}
         for name, oid in self._oids.items():
-            for path in (self._object(oid), os.path.join(self._git_folder, "lfs/incomplete", f"{oid}.part")):
-                try:
-                    found[name] = os.path.getsize(path)
-                    break
-                except OSError:
-                    continue
+            with suppress(FileNotFoundError):
+                found[name] = parts[oid] if oid in parts else os.path.getsize(self._object(oid))
         return found
+
+    def _parts(self) -> Iterator[tuple[str, str]]:
+        """Paths and objects of unfinished files: `OID` and digits while git-lfs fetches, `OID.part` after it failed."""
+        folder = os.path.join(self._git_folder, "lfs/incomplete")
+        for name in os.listdir(folder) if os.path.isdir(folder) else ():
+            yield os.path.join(folder, name), name[:64]
+
+    def _adopt_parts(self) -> None:
+        """Let git-lfs go on with what it left when it was killed: it only knows `OID.part` again."""
+        largest: dict[str, str] = {}
+        for path, oid in sorted(self._parts(), key=lambda part: os.path.getsize(part[0])):
+            if oid in largest:
+                os.unlink(largest[oid])
+            largest[oid] = path
+        for oid, path in largest.items():
+            os.replace(path, os.path.join(os.path.dirname(path), f"{oid}.part"))
 
     def _object(self, oid: str) -> str:
         return os.path.join(self._git_folder, "lfs/objects", oid[:2], oid[2:4], oid)
 
     def _fetch_objects(self, missing: dict[str, str]) -> None:
         """Bring objects with git-lfs: of a commit that has those and no others, whatever their names are."""
+        self._adopt_parts()
         rows = "".join(f"100644 blob {self._blobs[name]}\t{oid}\0" for name, oid in missing.items()).encode()
         tree = self._git("mktree", "-z", text=rows).decode().strip()
         author = ("-c", "user.name=x", "-c", "user.email=x@x")
@@ -223,7 +244,7 @@ class Git:
 
     def _environment(self) -> dict[str, str]:
         """No terminal to ask at, no weights by git itself, and the login, which git-lfs takes from git."""
-        pairs = [option.partition("=") for option in self._login[1::2]]
+        pairs = [option.partition("=") for option in (*self._login[1::2], RETRIES)]
         return {
             **os.environ,
             "GIT_TERMINAL_PROMPT": "0",

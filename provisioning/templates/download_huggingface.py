@@ -30,7 +30,7 @@ class HuggingFace:
         self.partial = self._files.here.copy
         self.fetch = self._files.fetch
 
-    def list(self) -> "Listing":
+    def listing(self) -> "Listing":
         """Ask for the commit and its files, with their sizes and hashes."""
         url = f"{self._endpoint}/api/models/{self._id}/revision/{quote(self._revision, safe='')}"
         answer, found = self._web.ask(url, self.shown, blobs="true")
@@ -65,7 +65,7 @@ class HuggingFace:
         url = f"{self._endpoint}/api/models"
         return _did_you_mean(self._id, self._ids(url, search=name) + self._ids(url, author=owner))
 
-    def _ids(self, url: str, **parameters: str) -> "list[str]":
+    def _ids(self, url: str, **parameters: str) -> list[str]:
         try:
             _, found = self._web.ask(url, self.shown, limit="50", **parameters)
         except Unavailable:
@@ -88,7 +88,7 @@ def _wanted(sibling: dict[str, Any], base: str) -> "Wanted":
     return Wanted(sibling["size"], git_blob=sibling["blobId"], url=url)
 
 
-def _did_you_mean(wanted: str, known: "list[str]") -> str:
+def _did_you_mean(wanted: str, known: list[str]) -> str:
     close = difflib.get_close_matches(wanted, list(dict.fromkeys(known)), 3, 0.5)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 

@@ -87,7 +87,7 @@ def first(config: dict[str, Any], folder: str) -> None:
 
 def bring(source: "Source", config: dict[str, Any], method: str, folder: str) -> None:
     """Bring from one source what is not here, prove it, and record it. Raises `Unavailable`."""
-    listing = source.list()
+    listing = source.listing()
     files = chosen(listing.files, config["include"], config["exclude"])
     if odd := next((name for name in listing.files if not safe(name)), None):
         raise Unavailable(f"it names a file outside of the model's folder: {odd!r}")

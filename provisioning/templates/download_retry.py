@@ -34,7 +34,7 @@ class _WithoutProgress(stop_base):
 
 class _AsTheServerAsks(wait_base):
     def __init__(self) -> None:
-        self._growing = wait_random_exponential(multiplier=1, min=1, max=LONGEST)
+        self._growing = wait_random_exponential(multiplier=1, min=0.2, max=LONGEST)
 
     def __call__(self, retry_state: RetryCallState) -> float:
         error = retry_state.outcome.exception() if retry_state.outcome else None

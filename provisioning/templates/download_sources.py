@@ -44,7 +44,7 @@ class Source(Protocol):
     proven: dict[str, str]
     """SHA-256 of the files that `fetch` has compared with what was wanted as they came."""
 
-    def list(self) -> Listing:
+    def listing(self) -> Listing:
         """Ask what there is. Raises `Unavailable`."""
 
     def fetch(self, files: dict[str, Wanted]) -> None:

@@ -27,7 +27,7 @@ class Urls:
         self.partial = self._files.here.copy
         self.fetch = self._files.fetch
 
-    def list(self) -> "Listing":
+    def listing(self) -> "Listing":
         """The files as they are named; their sizes, where the servers tell them."""
         files = {
             each["path"] or posixpath.basename(unquote(urlsplit(each["url"]).path)): Wanted(

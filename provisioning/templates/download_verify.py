@@ -35,7 +35,7 @@ def _matching(path: str, wanted: "Wanted") -> str:
     return digest if wanted.sha256 in ("", digest) else ""
 
 
-def faults(folder: str, names: "list[str]") -> Iterator[str]:
+def faults(folder: str, names: list[str]) -> Iterator[str]:
     """Say of each file what keeps it from being served, whatever its hash: a pointer, or truncated safetensors."""
     for name in names:
         path = os.path.join(folder, name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import struct
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
@@ -117,6 +119,12 @@ def make_sparse(path: Path, size: int, *, seed: bytes = b"weights") -> None:
         file.write(seed[: size - file.tell()])
 
 
+def safetensors(data: bytes) -> bytes:
+    """One tensor of bytes (https://github.com/huggingface/safetensors#format)."""
+    header = json.dumps({"weight": {"dtype": "U8", "shape": [len(data)], "data_offsets": [0, len(data)]}}).encode()
+    return struct.pack("<Q", len(header)) + header + data
+
+
 def make_model(folder: Path, *, weights: int = 300_000, small: int = 0) -> Path:
     """A folder with what a model's has: configuration, weights in two parts, odd names, and `small` files more."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -125,7 +133,7 @@ def make_model(folder: Path, *, weights: int = 300_000, small: int = 0) -> Path:
     (folder / "模型 说明.md").write_text("名字里有空格和汉字。\n")
     for part in (1, 2):
         data = hashlib.shake_256(b"%d" % part).digest(weights)
-        (folder / f"model-0000{part}-of-00002.safetensors").write_bytes(data)
+        (folder / f"model-0000{part}-of-00002.safetensors").write_bytes(safetensors(data))
     for number in range(small):
         file = folder / "tokens" / f"{number // 100:02}" / f"{number:04}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
