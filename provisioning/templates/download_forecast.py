@@ -6,22 +6,19 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import provisioning.templates.download_retry as download_retry
     from provisioning.templates.download_model import METHODS
     from provisioning.templates.download_sources import Unavailable, chosen
 else:
-    import download_retry
     from download_model import METHODS
     from download_sources import Unavailable, chosen
 
 
 def main(config: dict[str, Any]) -> dict[str, Any]:
     """Ask each source, once, until one answers. Exits with the words of the last."""
-    download_retry.ATTEMPTS = 1
     said = ""
     for place in config["sources"]:
         with tempfile.TemporaryDirectory() as folder:
-            source = METHODS[place["method"]]({**config, **place}, folder)
+            source = METHODS[place["method"]]({**config, **place, "attempts": 1}, folder)
             try:
                 listing = source.listing()
             except Unavailable as error:

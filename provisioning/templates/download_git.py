@@ -61,7 +61,7 @@ class Git:
         if self._run("remote", "set-url", "origin", self._url).returncode:
             self._git("remote", "add", "origin", self._url)
         say(f"git: fetching {self._revision or 'the default branch'} of {self.shown}")
-        persevering("git", lambda: 0)(self._fetch_commit)
+        persevering("git", attempts=self._config["attempts"])(self._fetch_commit)
         commit = self._git("rev-parse", "FETCH_HEAD^{commit}").decode().strip()
         files = {}
         for row in self._git("ls-tree", "-r", "-l", "-z", commit).split(b"\0")[:-1]:

@@ -18,12 +18,12 @@ import urllib3
 
 if TYPE_CHECKING:
     from provisioning.templates.download_records import OURS, git_blob_of
-    from provisioning.templates.download_retry import persevering
+    from provisioning.templates.download_retry import ATTEMPTS, persevering
     from provisioning.templates.download_sources import Transient, Unavailable, Wanted, say
     from provisioning.templates.git_client import shown
 else:
     from download_records import OURS, git_blob_of
-    from download_retry import persevering
+    from download_retry import ATTEMPTS, persevering
     from download_sources import Transient, Unavailable, Wanted, say
     from git_client import shown
 
@@ -39,7 +39,8 @@ CORRUPT = 3
 class Web:
     """A session with a server, and a token for it. Proxies and certificates are those of the environment."""
 
-    def __init__(self, token: str = "") -> None:
+    def __init__(self, token: str = "", attempts: int = ATTEMPTS) -> None:
+        self._attempts = attempts
         self._session = requests.Session()
         self._session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS))
         self._session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS))
@@ -58,7 +59,7 @@ class Web:
 
     def ask(self, url: str, what: str, **parameters: str) -> "tuple[requests.Response, Any]":
         """Ask for JSON, until there is an answer; None where it is something else. Raises `Unavailable`."""
-        return persevering(what, lambda: 0)(self._ask, url, parameters)  # type: ignore[no-any-return]
+        return persevering(what, attempts=self._attempts)(self._ask, url, parameters)  # type: ignore[no-any-return]
 
     def _ask(self, url: str, parameters: dict[str, str]) -> "tuple[requests.Response, Any]":
         with self.get(url, params=parameters) as answer:
@@ -200,7 +201,8 @@ class _Download:
         with self._web.get(self._wanted.url, stream=True, headers=headers) as answer:
             self._judge(answer)
             with open(self._part, "ab") as file:
-                while block := answer.raw.read(BLOCK):
+                # As it comes, not in whole blocks: what came before a cut is kept.
+                while block := answer.raw.read1(BLOCK):
                     file.write(block)
                     self._take(block)
         if self._wanted.size not in (-1, self._had):

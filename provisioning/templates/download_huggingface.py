@@ -23,7 +23,7 @@ class HuggingFace:
         self._endpoint, self._id = config["endpoint"].rstrip("/"), config["id"]
         self._revision, self._setting = config["revision"] or "main", config["setting"]
         self._has_token = bool(config["token"])
-        self._web = Web(config["token"])
+        self._web = Web(config["token"], config["attempts"])
         self._files = Files(folder, self._web, self._advise)
         self.shown = f"{shown(self._endpoint)}/{self._id}"
         self.proven = self._files.proven

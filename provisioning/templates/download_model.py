@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from provisioning.templates.download_huggingface import HuggingFace
     from provisioning.templates.download_progress import Progress
     from provisioning.templates.download_records import OURS, forget, git_blob_of, intact, load, save, sha256_of
+    from provisioning.templates.download_retry import ATTEMPTS
     from provisioning.templates.download_sources import Source, Unavailable, Wanted, chosen, safe, say
     from provisioning.templates.download_url import Urls
     from provisioning.templates.download_verify import faults, proven
@@ -29,11 +30,14 @@ else:
     from download_huggingface import HuggingFace
     from download_progress import Progress
     from download_records import OURS, forget, git_blob_of, intact, load, save, sha256_of
+    from download_retry import ATTEMPTS
     from download_sources import Source, Unavailable, Wanted, chosen, safe, say
     from download_url import Urls
     from download_verify import faults, proven
 
 METHODS: dict[str, Any] = {"git": Git, "huggingface": HuggingFace, "url": Urls}
+ATTEMPTS_BEFORE_OTHERS = 3
+"""How often a server that does not answer is asked, where there is another to ask."""
 MARGIN = 64 << 20
 """Bytes of the disk to leave free."""
 
@@ -73,8 +77,10 @@ def alone(folder: str) -> Iterator[None]:
 def first(config: dict[str, Any], folder: str) -> None:
     """Bring the model from the first source that has it."""
     refused = []
+    *_, last = config["sources"]
     for place in config["sources"]:
-        source = METHODS[place["method"]]({**config, **place}, folder)
+        attempts = ATTEMPTS if place is last else ATTEMPTS_BEFORE_OTHERS
+        source = METHODS[place["method"]]({**config, **place, "attempts": attempts}, folder)
         try:
             bring(source, config, place["method"], folder)
             return

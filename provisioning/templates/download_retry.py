@@ -13,7 +13,7 @@ else:
     from download_sources import Transient, Unavailable, say
 
 ATTEMPTS = 8
-"""Attempts without progress before a source is given up: about three minutes of waiting."""
+"""Attempts without progress before a source is given up: about a minute of waiting, or two."""
 LONGEST = 60
 """Seconds between two attempts at most, unless the server asks for more."""
 PATIENCE = 600
@@ -21,15 +21,15 @@ PATIENCE = 600
 
 
 class _WithoutProgress(stop_base):
-    def __init__(self, progress: Callable[[], int]) -> None:
-        self._progress, self._seen, self._failures = progress, progress(), 0
+    def __init__(self, progress: Callable[[], int], attempts: int) -> None:
+        self._progress, self._seen, self._failures, self._attempts = progress, progress(), 0, attempts
 
     def __call__(self, retry_state: RetryCallState) -> bool:
         moved = (now := self._progress()) > self._seen
         self._seen, self._failures = max(now, self._seen), 0 if moved else self._failures + 1
         # The wait grows with the failures in a row, not with all that there were.
-        retry_state.attempt_number = max(1, self._failures)
-        return self._failures >= ATTEMPTS
+        retry_state.attempt_number = self._failures
+        return self._failures >= self._attempts
 
 
 class _AsTheServerAsks(wait_base):
@@ -42,8 +42,8 @@ class _AsTheServerAsks(wait_base):
         return max(self._growing(retry_state), min(asked, PATIENCE))
 
 
-def persevering(what: str, progress: Callable[[], int]) -> Retrying:
-    """Retry `Transient` failures; gives up, as `Unavailable`, after `ATTEMPTS` in a row without `progress` (bytes)."""
+def persevering(what: str, progress: Callable[[], int] = lambda: 0, attempts: int = ATTEMPTS) -> Retrying:
+    """Retry `Transient` failures; gives up, as `Unavailable`, after `attempts` in a row without `progress` (bytes)."""
 
     def announce(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -52,11 +52,12 @@ def persevering(what: str, progress: Callable[[], int]) -> Retrying:
 
     def give_up(state: RetryCallState) -> Any:
         error = state.outcome.exception() if state.outcome else None
-        raise Unavailable(f"{error}, {ATTEMPTS} times without progress") from error
+        count = f", {attempts} times without progress" if attempts > 1 else ""
+        raise Unavailable(f"{error}{count}") from error
 
     return Retrying(
         retry=retry_if_exception_type(Transient),
-        stop=_WithoutProgress(progress),
+        stop=_WithoutProgress(progress, attempts),
         wait=_AsTheServerAsks(),
         before_sleep=announce,
         retry_error_callback=give_up,

@@ -20,7 +20,7 @@ class Urls:
 
     def __init__(self, config: dict[str, Any], folder: str) -> None:
         self._named = config["files"]
-        self._web = Web(config["token"])
+        self._web = Web(config["token"], config["attempts"])
         self._files = Files(folder, self._web)
         self.shown = shown(posixpath.dirname(self._named[0]["url"]))
         self.proven = self._files.proven
