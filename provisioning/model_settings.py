@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import Self
 
 from provisioning.serve_settings import FromList, KeyFromFile, KeyFromVariable, Section
-from provisioning.texts import HostPath, Line, ModelId, RelativePath, Revision, Sha256, WebUrl
+from provisioning.texts import HostPath, Line, ModelId, Rate, RelativePath, Revision, Sha256, WebUrl
 
 DOWNLOADS = ("git", "sdk", "cli", "huggingface", "url", "auto")
 """The methods that bring a model from elsewhere."""
@@ -57,6 +57,10 @@ class Model(Section):
         default="none", description="Token for private models: none, or {env: NAME} or {file: PATH} of the controller."
     )
     path: HostPath | None = Field(default=None, description="Folder of the weights; null means ~/ModelSpace/NAME.")
+
+    limit_rate: Rate | None = Field(
+        default=None, description='Bytes a second that the download takes at most, such as "5M"; null means no limit.'
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -75,6 +76,11 @@ Distribution = Annotated[
     str, Matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a Python package, without a version")
 ]
 Address = Annotated[str, Matching(r"[A-Za-z0-9.:_-]+", "an IP address or a host name")]
+Rate = Annotated[
+    str,
+    Matching(r"(?![0.]+[KMGkmg])[0-9]{1,6}(\.[0-9]{1,3})?[KMGkmg]", 'bytes a second such as "500K", "5M" or "1.5G"'),
+]
+"""With curl's suffixes, but decimal, as progress is told: 5M is 5,000,000 bytes a second (curl's M is 1,048,576)."""
 Seconds = Annotated[int, Field(ge=1)]
 WebUrl = Annotated[str, Matching(r"https?://[!-~]+", "a URL (http or https)")]
 ModelId = Annotated[
@@ -91,3 +97,9 @@ RelativePath = Annotated[
         "a path within the model's folder",
     ),
 ]
+
+
+def bytes_per_second(rate: str) -> int:
+    """A `Rate` as a number, which is at least 1."""
+    number, suffix = Decimal(rate[:-1]), rate[-1].upper()
+    return int(number * 1000 ** " KMG".index(suffix))

@@ -20,6 +20,7 @@ from provisioning.resources.downloaded_model import DownloadedModel
 from provisioning.resources.model_folder import ModelFolder
 from provisioning.site import LIBRARY, TOOLS, Site
 from provisioning.templates import load, text
+from provisioning.texts import bytes_per_second
 
 PROGRAM = (
     "download_model.py",
@@ -31,6 +32,8 @@ PROGRAM = (
     "download_records.py",
     "download_retry.py",
     "download_sources.py",
+    "download_throttle.py",
+    "download_throttle_http.py",
     "download_url.py",
     "download_verify.py",
     "git_client.py",
@@ -120,6 +123,7 @@ def config(site: Site, name: str, model: Model) -> dict[str, Any]:
         "folder": site.model_path(name),
         "token": "" if model.token == "none" else given_secrets.read(model.token),  # noqa: S105 - the word for none
         "verify": bool(site.verification),
+        "limit_rate": bytes_per_second(model.limit_rate) if model.limit_rate else 0,
     }
 
 

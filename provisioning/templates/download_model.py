@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from provisioning.templates.download_records import OURS, forget, git_blob_of, intact, load, save, sha256_of
     from provisioning.templates.download_retry import ATTEMPTS
     from provisioning.templates.download_sources import Source, Unavailable, Wanted, chosen, safe, say
+    from provisioning.templates.download_throttle import throttled
     from provisioning.templates.download_url import Urls
     from provisioning.templates.download_verify import faults, proven
 else:
@@ -32,6 +33,7 @@ else:
     from download_records import OURS, forget, git_blob_of, intact, load, save, sha256_of
     from download_retry import ATTEMPTS
     from download_sources import Source, Unavailable, Wanted, chosen, safe, say
+    from download_throttle import throttled
     from download_url import Urls
     from download_verify import faults, proven
 
@@ -49,7 +51,7 @@ def main(path: str) -> None:
     os.unlink(path)
     folder = config["folder"]
     os.makedirs(os.path.join(folder, OURS), exist_ok=True)
-    with alone(folder):
+    with alone(folder), limited(config["limit_rate"]):
         try:
             first(config, folder)
         except OSError as error:
@@ -71,6 +73,18 @@ def alone(folder: str) -> Iterator[None]:
         except BlockingIOError:
             say(f"another download into {folder} goes on: waiting for its end")
             fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def limited(bytes_per_second: int) -> Iterator[None]:
+    """Let every program that downloads go through a proxy which takes no more than this; 0 means no limit."""
+    if not bytes_per_second:
+        yield
+        return
+    with throttled(bytes_per_second) as proxy:
+        os.environ.update(dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy"), proxy))
+        os.environ.update(no_proxy="", NO_PROXY="")
         yield
 
 

@@ -131,10 +131,14 @@ def make_sparse(path: Path, size: int, *, seed: bytes = b"weights") -> None:
         file.write(seed[: size - file.tell()])
 
 
+HEADER = 136
+"""Bytes before the weights: their number, and a header filled up with blanks."""
+
+
 def safetensors(data: bytes) -> bytes:
     """One tensor of bytes (https://github.com/huggingface/safetensors#format)."""
     header = json.dumps({"weight": {"dtype": "U8", "shape": [len(data)], "data_offsets": [0, len(data)]}}).encode()
-    return struct.pack("<Q", len(header)) + header + data
+    return struct.pack("<Q", HEADER - 8) + header.ljust(HEADER - 8) + data
 
 
 def make_model(folder: Path, *, weights: int = 300_000, small: int = 0) -> Path:
@@ -144,7 +148,7 @@ def make_model(folder: Path, *, weights: int = 300_000, small: int = 0) -> Path:
     (folder / "README.md").write_text("# A model for tests\n")
     (folder / "模型 说明.md").write_text("名字里有空格和汉字。\n")
     for part in (1, 2):
-        data = hashlib.shake_256(b"%d" % part).digest(weights)
+        data = hashlib.shake_256(b"%d" % part).digest(weights - HEADER)
         (folder / f"model-0000{part}-of-00002.safetensors").write_bytes(safetensors(data))
     for number in range(small):
         file = folder / "tokens" / f"{number // 100:02}" / f"{number:04}.json"

@@ -222,3 +222,10 @@ def test_odd_paths_are_refused(of_hub: Download, hub: HuggingFaceHub, model: Pat
     code, said = of_hub.run()
     assert code == 1
     assert "outside of the model's folder" in said
+
+
+def test_the_rate_is_limited(download: Download, model: Path) -> None:
+    began = time.monotonic()
+    download.succeed(limit_rate=300_000)
+    assert same_files(download.folder, model)
+    assert 1.7 < time.monotonic() - began < 5, "0.6 MB at 0.3 MB/s"

@@ -109,7 +109,18 @@ PORT = "should be an integer between 1 and 65535, not "
         ),
         ({"services": {"a": {}}, **DEMO}, "services/a/model: is missing: name of a model in models"),
         ({"services": {"a": None}, **DEMO}, "services/a: should be {model: …}, not null"),
-        ({"models": {"m": {}}}, 'models/m: needs "path: FOLDER" or "method: demo"'),
+        (
+                {"models": {"m": {}}},
+                'models/m: needs "id: OWNER/NAME" for method git, or "path: FOLDER", or "method: demo"',
+            ),
+            ({"models": {"m": {"method": "path"}}}, 'models/m: needs "path: FOLDER" or "method: demo"'),
+            ({"models": {"m": {"method": "url"}}}, 'models/m: needs "files" for method url'),
+            ({"models": {"m": {"id": "a/b", "token": "hf_x"}}}, "@"),
+            ({"models": {"m": {"id": "../x"}}}, "@"),
+            (
+                {"models": {"m": {"method": "url", "files": [{"url": "https://h/a", "sha256": "1"}]}}},
+                "models/m/files/0/sha256: should be a SHA-256: 64 hexadecimal digits",
+            ),
         (
             {"models": {"m": {"path": "m"}}},
             'models/m/path: should be an absolute path, or one that begins with ~/ or null, not "m"',

@@ -59,7 +59,7 @@ def test_a_host_without_services_gets_one() -> None:
 
 @pytest.mark.parametrize(
     ("model", "service", "says"),
-    [("qwem", "", "qwen"), ("qwen", "tow", "two"), ("relative/x", "", "folder"), ("/a\nb", "", "absolute path")],
+    [("qwem", "", "qwen"), ("qwen", "tow", "two"), ("relative/x/y", "", "folder"), ("/a\nb", "", "absolute path")],
 )
 def test_unknown_names(model: str, service: str, says: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
