@@ -16,7 +16,7 @@ from provisioning.command_line import COMMON, command, whole_number
 CHANGING = {**COMMON, "verbose": "Show every line of every log."}
 SERVICE = {"service": "Name of one service; all of the host's if left out."}
 MODEL = {
-    "model": "Serve this instead of the inventory's: a name of `models`, or a folder on the host.",
+    "model": "Serve this instead of the inventory's: a name of `models`, OWNER/NAME to download, or a folder on the host.",
     "service": "With --model: whose model to replace; the host's first service if left out.",
 }
 
@@ -110,15 +110,22 @@ def releases(ctx: Context, hosts: str = "", inventory: str = "") -> Any:
     return show_releases(inventory, hosts)
 
 
-@task(help={**CHANGING, **MODEL})
+@task(help={**CHANGING, **MODEL, "verify": "Hash every file again, and download what is wrong."})
 @command
 def download(
-    ctx: Context, hosts: str = "", inventory: str = "", model: str = "", service: str = "", verbose: bool = False
+    ctx: Context,
+    hosts: str = "",
+    inventory: str = "",
+    model: str = "",
+    service: str = "",
+    verify: bool = False,
+    verbose: bool = False,
 ) -> Any:
     """Put the models of the services on the hosts."""
     from provisioning import commands
 
-    return commands.converge(ctx, inventory, hosts, "DOWNLOAD", model=model, service=service, verbose=verbose)
+    options = {"model": model, "service": service}
+    return commands.converge(ctx, inventory, hosts, "DOWNLOAD", verify=verify, verbose=verbose, **options)
 
 
 @task(help={**CHANGING, **MODEL})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,14 @@ def require_tokens(entries: Sequence[HostEntry]) -> None:
     inventory.refuse(lines, "the inventory")
 
 
-def converge(ctx: Context, path: str, hosts: str, steps_of: str, *, verbose: bool = False, **options: str) -> ExitCode:
-    """Take hosts through the named steps; with Invoke's --dry, say what would change."""
-    return _converge(ctx, _entries(path, hosts, **options), steps_of, verbose=verbose)[1]
+def converge(
+    ctx: Context, path: str, hosts: str, steps_of: str, *, verbose: bool = False, verify: bool = False, **options: str
+) -> ExitCode:
+    """Take hosts through the named steps; with Invoke's --dry, say what would change. `verify` hashes models again."""
+    entries = _entries(path, hosts, **options)
+    if verify:
+        entries = [replace(entry, verification=secrets.token_hex(8)) for entry in entries]
+    return _converge(ctx, entries, steps_of, verbose=verbose)[1]
 
 
 def up(ctx: Context, path: str, hosts: str, *, verbose: bool = False, **options: str) -> ExitCode:
@@ -82,7 +88,7 @@ def _plan_all(path: str, hosts: str, *, as_json: bool, detailed_exitcode: bool, 
     entries = _entries(path, hosts, **options)
     require_api_keys(entries)
     require_tokens(entries)
-    outcomes = fleet.outcomes(entries, partial(_plan, steps=steps.SERVE))
+    outcomes = fleet.outcomes(entries, partial(_plan, task=steps.SERVE))
     show(outcomes, as_json=as_json)
     code = fleet.exit_code(outcomes)
     if detailed_exitcode:
@@ -91,8 +97,8 @@ def _plan_all(path: str, hosts: str, *, as_json: bool, detailed_exitcode: bool, 
     return code
 
 
-def _plan(host: Any, entry: HostEntry, outcome: Outcome, *, steps: Sequence[str]) -> Outcome:
-    return engine.plan(host, entry, steps, outcome, forecast=True)
+def _plan(host: Any, entry: HostEntry, outcome: Outcome, *, task: tuple[str, ...]) -> Outcome:
+    return engine.plan(host, entry, steps.of(task, entry.settings), outcome, forecast=True)
 
 
 def _converge(
@@ -104,7 +110,7 @@ def _converge(
     if "model" in chosen:
         require_tokens(entries)
     if ctx.config.run.dry:
-        outcomes = fleet.outcomes(entries, partial(_plan, steps=chosen))
+        outcomes = fleet.outcomes(entries, partial(_plan, task=chosen))
         show(outcomes, as_json=False)
         return outcomes, fleet.exit_code(outcomes)
     on = {entry.name: entry.settings.build.on for entry in entries}
@@ -112,17 +118,17 @@ def _converge(
     # Who compiles for others begins first: those who wait for it take places of the pool.
     entries = sorted(entries, key=lambda entry: entry.name not in on.values())
     report = Report(verbosity=int(verbose))
-    work = partial(_apply, steps=chosen, report=report, run_id=secrets.token_hex(4))
+    work = partial(_apply, task=chosen, report=report, run_id=secrets.token_hex(4))
     outcomes = fleet.outcomes(entries, work, report)
     report.summary(outcomes, planned=False)
     return outcomes, fleet.exit_code(outcomes)
 
 
 def _apply(
-    host: Any, entry: HostEntry, outcome: Outcome, *, steps: Sequence[str], report: Report, run_id: str
+    host: Any, entry: HostEntry, outcome: Outcome, *, task: tuple[str, ...], report: Report, run_id: str
 ) -> Outcome:
     try:
-        return engine.apply(host, entry, steps, outcome, report=report, run_id=run_id)
+        return engine.apply(host, entry, steps.of(task, entry.settings), outcome, report=report, run_id=run_id)
     finally:
         BUILDERS.finish(entry.name)
 

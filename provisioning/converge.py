@@ -104,9 +104,7 @@ def _forecast(looked: Looked) -> str:
     return f": {said}" if said else ""
 
 
-def plan(
-    host: Host, entry: HostEntry, steps: Sequence[str], outcome: Outcome, *, forecast: bool = False
-) -> Outcome:
+def plan(host: Host, entry: HostEntry, steps: Sequence[str], outcome: Outcome, *, forecast: bool = False) -> Outcome:
     """Say what differs; change nothing. With `forecast`, ask servers what it will take, such as a download's size."""
     outcome.site = survey_to_change(host, entry)
     looked = look(host, outcome.site, steps)

@@ -117,9 +117,7 @@ class Facts:
 
 
 # Expands `~` in `$path` to the home of the account that serves.
-_EXPAND = (
-    'home=$(getent passwd -- "$account" | cut -d: -f6); case $path in "~"*) path="${home:-/var/lib/$account}${path#"~"}";; esac; '
-)
+_EXPAND = 'home=$(getent passwd -- "$account" | cut -d: -f6); case $path in "~"*) path="${home:-/var/lib/$account}${path#"~"}";; esac; '
 
 
 def gather(host: Host, *, account: str, conda_path: str, model_paths: Sequence[str] = ()) -> Facts:
@@ -127,12 +125,16 @@ def gather(host: Host, *, account: str, conda_path: str, model_paths: Sequence[s
     probes = {**_PROBES, "account": _PROBES["account"].format(account=quote(account))}
     find_account = probes["account"].split("printf")[0]
     probes["conda"] = f'{find_account}path={quote(conda_path)}; {_EXPAND}[ -e "$path/bin/conda" ] && echo present; :'
-    probes["models"] = find_account + "".join(
-        f"path={quote(path)}; {_EXPAND}"
-        'printf "%s\\t%s\\n" "$path" "$(head -c 4096 "$path/.vllm-provisioning/manifest.json" 2>/dev/null | '
-        """sed -n 's/^ "\\(key\\|revision\\)": "\\(.*\\)",$/\\2/p' | tr '\\n' ' ')"; """
-        for path in model_paths
-    ) + ":"
+    probes["models"] = (
+        find_account
+        + "".join(
+            f"path={quote(path)}; {_EXPAND}"
+            'printf "%s\\t%s\\n" "$path" "$(head -c 4096 "$path/.vllm-provisioning/manifest.json" 2>/dev/null | '
+            """sed -n 's/^ "\\(key\\|revision\\)": "\\(.*\\)",$/\\2/p' | tr '\\n' ' ')"; """
+            for path in model_paths
+        )
+        + ":"
+    )
     probes["sudo"] = 'printf %s "$sudo_answer"'
     password = host.known_sudo_password()
     answers = probe.ask(host, list(probes.values()), as_root=False, prefix=becoming.check(password))

@@ -35,7 +35,7 @@ def missing_tokens(settings: HostSettings) -> Iterator[tuple[KeyPath, str]]:
     """Give each model's token that is named and cannot be had: where that is written, and why it cannot."""
     for name in {service.model for service in settings.services.values()}:
         token = settings.models[name].token
-        if token != "none" and (why := _why_not(token)):  # noqa: S105 - the word for having none
+        if token != "none" and (why := _why_not(token)):
             yield ("models", name, "token"), why
 
 

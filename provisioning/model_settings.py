@@ -42,8 +42,7 @@ class Model(Section):
 
     method: Literal["git", "sdk", "cli", "huggingface", "url", "path", "demo", "auto"] = Field(
         default="git",
-        description="git (git lfs), sdk or cli (ModelScope's), huggingface, url (files), auto (git, sdk, huggingface), "
-        "path (already there; the default without an id), or demo (trained on the host).",
+        description="git (LFS), sdk, cli, huggingface, url, auto (one after another), path, or demo (trained here).",
     )
     id: ModelId | None = Field(default=None, description="The model's name on its server, such as Qwen/Qwen2-7B.")
     revision: Revision | None = Field(default=None, description="Branch, tag or commit; null takes the default branch.")
@@ -52,7 +51,9 @@ class Model(Section):
         default=(), description="Patterns of the files to take, such as *.json; none means all."
     )
     exclude: Annotated[tuple[Line, ...], FromList] = Field(default=(), description="Patterns of files to leave out.")
-    files: Annotated[tuple[ModelFile, ...], FromList] = Field(default=(), description="The files, for url.")
+    files: Annotated[tuple[ModelFile, ...], FromList] = Field(
+        default=(), description="The files, for url: each with url, sha256, and perhaps path."
+    )
     token: Literal["none"] | KeyFromVariable | KeyFromFile = Field(
         default="none", description="Token for private models: none, or {env: NAME} or {file: PATH} of the controller."
     )

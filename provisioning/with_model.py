@@ -13,7 +13,6 @@ from provisioning.settings import HostSettings, Model
 from provisioning.spelling import did_you_mean
 from provisioning.validation import check
 
-
 ID = r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*"
 """A model's name on its server."""
 

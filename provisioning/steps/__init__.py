@@ -5,6 +5,7 @@ here and a line in this table.
 from collections.abc import Callable, Iterator
 
 from provisioning.resources import Resource
+from provisioning.settings import HostSettings
 from provisioning.site import Site
 from provisioning.steps import conda, environment, mirrors, model, service, system, vllm
 
@@ -23,3 +24,9 @@ PROVISION = ("system", "conda", "mirrors", "environment")
 BUILD = (*PROVISION, "vllm")
 DOWNLOAD = (*BUILD, "model")
 SERVE = (*DOWNLOAD, "service")
+
+
+def of(task: tuple[str, ...], settings: HostSettings) -> tuple[str, ...]:
+    """Give a task's steps on a host: to download takes no vLLM, unless a model is trained with it."""
+    trains = any(settings.models[service.model].method == "demo" for service in settings.services.values())
+    return task if task != DOWNLOAD or trains else (*PROVISION, "model")

@@ -121,7 +121,7 @@ def config(site: Site, name: str, model: Model) -> dict[str, Any]:
         "name": name,
         "setting": f"models/{name}",
         "folder": site.model_path(name),
-        "token": "" if model.token == "none" else given_secrets.read(model.token),  # noqa: S105 - the word for none
+        "token": "" if model.token == "none" else given_secrets.read(model.token),
         "verify": bool(site.verification),
         "limit_rate": bytes_per_second(model.limit_rate) if model.limit_rate else 0,
     }
@@ -143,7 +143,9 @@ def _where(told: dict[str, Any]) -> str:
     if told["files"]:
         return masked(posixpath.dirname(told["files"][0]["url"]))
     revision = f" ({told['revision']})" if told["revision"] else ""
-    return masked(f"{told['id']}{revision} at {' or '.join(dict.fromkeys(each['endpoint'] for each in told['sources']))}")
+    return masked(
+        f"{told['id']}{revision} at {' or '.join(dict.fromkeys(each['endpoint'] for each in told['sources']))}"
+    )
 
 
 def _forecast(told: dict[str, Any]) -> str:

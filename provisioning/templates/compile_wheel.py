@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from provisioning.templates.compile_download import last_line, say, sha256_of
-    from provisioning.templates.git_client import run
     from provisioning.templates.compile_explain import LOST_ISA, explain
     from provisioning.templates.compile_needs import needs
+    from provisioning.templates.git_client import run
 else:
     from compile_download import last_line, say, sha256_of
-    from git_client import run
     from compile_explain import LOST_ISA, explain
     from compile_needs import needs
+    from git_client import run
 
 OUTPUT = "output"
 

@@ -94,7 +94,9 @@ class Git:
         said = self._run(*SLOW, "ls-remote", "--heads", "--tags", "origin").stdout.decode(errors="replace")
         known = [re.sub(r"^refs/(heads|tags)/", "", row.partition("\t")[2]) for row in said.splitlines()]
         close = difflib.get_close_matches(self._revision, known, 3, 0.5)
-        return f"; did you mean {' or '.join(close)}?" if close else f"; it has {', '.join(known[:10])}" if known else ""
+        return (
+            f"; did you mean {' or '.join(close)}?" if close else f"; it has {', '.join(known[:10])}" if known else ""
+        )
 
     def _read_pointers(self, files: "dict[str, Wanted]") -> None:
         """Replace each pointer by what it points to."""
@@ -280,4 +282,3 @@ def _lfs_complaint(words: str) -> str:
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     told = [line for line in lines if re.search(r"error|LFS:|fatal|\[\w{64}\]", line, re.IGNORECASE)]
     return (told or lines or [""])[0]
-

@@ -59,7 +59,7 @@ class Web:
 
     def ask(self, url: str, what: str, **parameters: str) -> "tuple[requests.Response, Any]":
         """Ask for JSON, until there is an answer; None where it is something else. Raises `Unavailable`."""
-        return persevering(what, attempts=self._attempts)(self._ask, url, parameters)  # type: ignore[no-any-return]
+        return persevering(what, attempts=self._attempts)(self._ask, url, parameters)
 
     def _ask(self, url: str, parameters: dict[str, str]) -> "tuple[requests.Response, Any]":
         with self.get(url, params=parameters) as answer:

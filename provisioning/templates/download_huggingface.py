@@ -47,8 +47,10 @@ class HuggingFace:
         if advice := self._advise(answer):
             return f"{self._id} cannot be had{advice}"
         if code == "RepoNotFound" or answer.status_code in (401, 404):
-            private = "it is private and the token does not open it" if self._has_token else (
-                f"it is private and wants a token ({self._setting}/token)"
+            private = (
+                "it is private and the token does not open it"
+                if self._has_token
+                else (f"it is private and wants a token ({self._setting}/token)")
             )
             return f"there is no model {self._id}, or {private}{self._close_models()}"
         return f"HTTP {answer.status_code} {words or answer.reason}"
@@ -91,4 +93,3 @@ def _wanted(sibling: dict[str, Any], base: str) -> "Wanted":
 def _did_you_mean(wanted: str, known: list[str]) -> str:
     close = difflib.get_close_matches(wanted, list(dict.fromkeys(known)), 3, 0.5)
     return f"; did you mean {' or '.join(close)}?" if close else ""
-

@@ -85,4 +85,3 @@ def _write(path: str, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(f"{path}.new", path)
-

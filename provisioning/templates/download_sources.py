@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Protocol
 
+
 class Unavailable(Exception):  # noqa: N818 - it says how it went with one source, and the next one is tried
     """A source that cannot give what is asked of it; its words say why, and what to do."""
 

@@ -26,7 +26,16 @@ class Download:
 
     def start(self) -> subprocess.Popen[str]:
         """Start the program."""
-        asked = {"id": "", "revision": "", "include": [], "exclude": [], "files": [], "token": "", "verify": False, "limit_rate": 0}
+        asked = {
+            "id": "",
+            "revision": "",
+            "include": [],
+            "exclude": [],
+            "files": [],
+            "token": "",
+            "verify": False,
+            "limit_rate": 0,
+        }
         about = {"key": "k1", "name": "m", "setting": "models/m", "folder": str(self.folder), "sources": self.sources}
         file = self.folder.with_suffix(".json")
         file.write_text(json.dumps({**asked, **about, **self.told}))

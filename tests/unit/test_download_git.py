@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from downloads import Download, same_files
-
 from hosts.system import require_system_packages
 from hubs.content import make_model
 from hubs.faulty_proxy import FaultyProxy
@@ -65,11 +64,15 @@ def test_a_person_can_pull(download: Download, hub: GitServer, model: Path, tmp_
     hub.add("Qwen/moving", model)
     download.succeed(id="Qwen/moving")
     hub.add("Qwen/moving", changed)
-    subprocess.run(["git", "pull", "-q"], cwd=download.folder, check=True, env={**os.environ, "GIT_TERMINAL_PROMPT": "0"})
+    subprocess.run(
+        ["git", "pull", "-q"], cwd=download.folder, check=True, env={**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    )
     assert same_files(download.folder, changed)
 
 
-def test_a_newer_commit_is_taken_and_the_rest_stays(download: Download, hub: GitServer, model: Path, tmp_path: Path) -> None:
+def test_a_newer_commit_is_taken_and_the_rest_stays(
+    download: Download, hub: GitServer, model: Path, tmp_path: Path
+) -> None:
     changed = make_model(tmp_path / "changed")
     (changed / "model-00002-of-00002.safetensors").unlink()
     (changed / "new.json").write_text("{}\n")
@@ -170,7 +173,12 @@ def test_a_private_model_wants_a_token(download: Download, model: Path) -> None:
     said = download.succeed(token="s3cret-token")
     assert same_files(download.folder, model)
     assert "s3cret" not in said
-    assert "s3cret" not in subprocess.run(["grep", "-rl", "s3cret", "."], cwd=download.folder, capture_output=True, text=True, check=False).stdout
+    assert (
+        "s3cret"
+        not in subprocess.run(
+            ["grep", "-rl", "s3cret", "."], cwd=download.folder, capture_output=True, text=True, check=False
+        ).stdout
+    )
 
 
 def test_patterns(download: Download) -> None:

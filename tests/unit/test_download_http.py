@@ -103,7 +103,11 @@ def test_a_killed_run_goes_on(download: Download, model: Path, line: FaultyProxy
         {"status": 416},
         {"status": 429, "headers": {"Retry-After": "1"}},
         {"status": 503},
-        {"status": 200, "body": "<html><title>Log in to the network</title></html>", "headers": {"Content-Type": "text/html"}},
+        {
+            "status": 200,
+            "body": "<html><title>Log in to the network</title></html>",
+            "headers": {"Content-Type": "text/html"},
+        },
         {"flip_at": 100},
     ],
     ids=lambda fault: "-".join(map(str, fault.items()))[:30],
@@ -125,7 +129,7 @@ def test_wrong_bytes_always(download: Download, line: FaultyProxy, model: Path) 
     code, said = download.run()
     assert code == 1
     right = contents(model)[WEIGHTS].sha256
-    assert f"it came with SHA-256" in said
+    assert "it came with SHA-256" in said
     assert f"and {right} is right" in said
     assert not (download.folder / WEIGHTS).exists()
     line.heal()

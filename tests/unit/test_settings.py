@@ -62,6 +62,8 @@ def test_text_of_several_lines_is_for_arguments_and_variables_alone() -> None:
         assert check(broken)
 
 
+AUTO = 'models/m: "endpoint" goes with one method; for auto, name servers in hubs'
+RATE = 'bytes a second such as "500K", "5M" or "1.5G"'
 PORT = "should be an integer between 1 and 65535, not "
 
 
@@ -110,17 +112,32 @@ PORT = "should be an integer between 1 and 65535, not "
         ({"services": {"a": {}}, **DEMO}, "services/a/model: is missing: name of a model in models"),
         ({"services": {"a": None}, **DEMO}, "services/a: should be {model: …}, not null"),
         (
-                {"models": {"m": {}}},
-                'models/m: needs "id: OWNER/NAME" for method git, or "path: FOLDER", or "method: demo"',
-            ),
-            ({"models": {"m": {"method": "path"}}}, 'models/m: needs "path: FOLDER" or "method: demo"'),
-            ({"models": {"m": {"method": "url"}}}, 'models/m: needs "files" for method url'),
-            ({"models": {"m": {"id": "a/b", "token": "hf_x"}}}, "@"),
-            ({"models": {"m": {"id": "../x"}}}, "@"),
-            (
-                {"models": {"m": {"method": "url", "files": [{"url": "https://h/a", "sha256": "1"}]}}},
-                "models/m/files/0/sha256: should be a SHA-256: 64 hexadecimal digits",
-            ),
+            {"models": {"m": {}}},
+            'models/m: needs "id: OWNER/NAME" for method git, or "path: FOLDER", or "method: demo"',
+        ),
+        ({"models": {"m": {"method": "path"}}}, 'models/m: needs "path: FOLDER" or "method: demo"'),
+        ({"models": {"m": {"method": "url"}}}, 'models/m: needs "files" for method url'),
+        ({"models": {"m": {"method": "auto", "id": "a/b", "endpoint": "https://h"}}}, AUTO),
+        (
+            {"models": {"m": {"id": "a/b", "limit_rate": "5"}}},
+            f'models/m/limit_rate: should be {RATE} or null, not "5"',
+        ),
+        (
+            {"models": {"m": {"id": "a/b", "token": "hf_x"}}},
+            'models/m/token: should be "none", {env: …} or {file: …}, not "hf_x"',
+        ),
+        (
+            {"models": {"m": {"id": "../x"}}},
+            'models/m/id: should be OWNER/NAME, as in the address of the model\'s page or null, not "../x"',
+        ),
+        (
+            {"models": {"m": {"method": "url", "files": [{"url": "https://h/a", "sha256": "1"}]}}},
+            'models/m/files/0/sha256: should be a SHA-256: 64 hexadecimal digits, not "1"',
+        ),
+        (
+            {"models": {"m": {"method": "url", "files": [{"url": "https://h/a", "sha256": "0" * 64, "path": "../a"}]}}},
+            'models/m/files/0/path: should be a path within the model\'s folder or null, not "../a"',
+        ),
         (
             {"models": {"m": {"path": "m"}}},
             'models/m/path: should be an absolute path, or one that begins with ~/ or null, not "m"',
