@@ -23,7 +23,9 @@ else:
 PIECE = 1 << 16
 """Bytes that are passed on at once, at most."""
 MOMENT = 0.02
-"""Seconds of the rate that one piece may hold, and for which unused rate is kept: it flows, without bursts."""
+"""Seconds of the rate that one piece may hold: it flows, without bursts."""
+SAVED = 0.1
+"""Seconds for which unused rate is kept, so that a busy host does not make it less."""
 
 
 @contextmanager
@@ -120,7 +122,7 @@ class _Throttle:
         while data := await server[0].read(self._piece):
             now = asyncio.get_running_loop().time()
             # Each piece, of whatever connection, has its time after the one before.
-            self._free = max(self._free, now - MOMENT) + len(data) / self._rate
+            self._free = max(self._free, now - SAVED) + len(data) / self._rate
             await asyncio.sleep(self._free - now)
             client[1].write(data)
             await client[1].drain()
