@@ -16,7 +16,7 @@ from provisioning.command_line import COMMON, command, whole_number
 CHANGING = {**COMMON, "verbose": "Show every line of every log."}
 SERVICE = {"service": "Name of one service; all of the host's if left out."}
 MODEL = {
-    "model": "Serve this instead of the inventory's: a name of `models`, OWNER/NAME to download, or a folder on the host.",
+    "model": "Serve this instead: a name of `models`, OWNER/NAME to download, or a folder on the host.",
     "service": "With --model: whose model to replace; the host's first service if left out.",
 }
 

@@ -1,4 +1,4 @@
-"""Secrets that the inventory names: API keys of services and tokens for models, in a variable or a file of the controller."""
+"""Secrets that the inventory names, in a variable or a file of the controller: API keys, and tokens for models."""
 
 from __future__ import annotations
 

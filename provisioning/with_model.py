@@ -18,7 +18,7 @@ ID = r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
 def with_model(entry: HostEntry, model: str, service: str = "") -> HostEntry:
-    """Serve `model` (a name of `models`, `demo`, OWNER/NAME to download, or a folder on the host) with `service`, or with the host's first.
+    """Serve `model` (a name of `models`, `demo`, OWNER/NAME to download, or a folder) with `service`, or with the first.
 
     A host without services gets one, named after the model. Raises `ConfigurationError` for unknown names.
     """
@@ -59,8 +59,8 @@ def _define(model: str, models: dict[str, Model]) -> str:
     raise ConfigurationError(
         f"--model: {model!r} is not defined under models",
         cause=did_you_mean(model, models),
-        remedy="Name a model of the inventory, `demo`, one to download such as Qwen/Qwen2-0.5B-Instruct, or a folder on "
-        "the host such as '~/ModelSpace/Qwen2-7B'.",
+        remedy="Name a model of the inventory, `demo`, one to download such as Qwen/Qwen2-0.5B-Instruct, or a folder "
+        "on the host such as '~/ModelSpace/Qwen2-7B'.",
     )
 
 

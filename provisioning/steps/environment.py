@@ -33,7 +33,7 @@ def resources(site: Site) -> Iterator[Resource]:
 
 
 def tools(site: Site) -> Product:
-    """Give the virtual environment of uv, of supervisor on hosts without systemd, and of what compiling and downloading take."""
+    """Give the virtual environment of uv, of supervisor on hosts without systemd, and of what fetching takes."""
     more = [] if site.facts.systemd else [SUPERVISOR]
     more += [UNEARTH] if site.compiles and "sdist" in site.settings.build.sources else []
     more += DOWNLOADERS if any(model.is_downloaded for model in site.served_models.values()) else []

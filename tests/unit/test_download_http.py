@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,19 +150,13 @@ def test_what_is_spoilt_by_hand_is_fetched_again_alone(download: Download, line:
 
 def test_a_disk_that_is_too_small_is_told_before(of_hub: Download, hub: HuggingFaceHub, tmp_path: Path) -> None:
     free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
-    huge = tmp_path / "huge"
-    huge.mkdir()
-    with (huge / "model.bin").open("wb") as file:
-        file.truncate(free + 10**9)
     commit = hub.add("Qwen/Huge", make_model(tmp_path / "small"))
-    from dataclasses import replace
-
     files = hub.known["Qwen/Huge"].commits[commit]
     files["model.bin"] = replace(files[WEIGHTS], size=free + 10**9)
     code, said = of_hub.run(id="Qwen/Huge")
     assert code == 1
     assert "too little disk" in said
-    assert f"{(free + 10**9) / 1e9:.0f}"[:3] in said
+    assert "GB are free where" in said
 
 
 def test_truncated_weights_are_never_served(of_hub: Download, hub: HuggingFaceHub, tmp_path: Path) -> None:
