@@ -117,7 +117,8 @@ class Facts:
 
 
 # Expands `~` in `$path` to the home of the account that serves.
-_EXPAND = 'home=$(getent passwd -- "$account" | cut -d: -f6); case $path in "~"*) path="${home:-/var/lib/$account}${path#"~"}";; esac; '
+_HOME = 'home=$(getent passwd -- "$account" | cut -d: -f6); '
+_EXPAND = f'{_HOME}case $path in "~"*) path="${{home:-/var/lib/$account}}${{path#"~"}}";; esac; '
 
 
 def gather(host: Host, *, account: str, conda_path: str, model_paths: Sequence[str] = ()) -> Facts:

@@ -18,7 +18,7 @@ ID = r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
 def with_model(entry: HostEntry, model: str, service: str = "") -> HostEntry:
-    """Serve `model` (a name of `models`, `demo`, OWNER/NAME to download, or a folder) with `service`, or with the first.
+    """Serve `model` (a name of `models`, `demo`, OWNER/NAME, or a folder) with `service`, or with the first.
 
     A host without services gets one, named after the model. Raises `ConfigurationError` for unknown names.
     """
