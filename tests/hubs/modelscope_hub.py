@@ -44,6 +44,7 @@ class ModelScopeHub(Hub):
         for path, view in {
             model: self._info,
             f"/openapi{model.removeprefix('/api')}": self._info,
+            "/openapi/v1/models": self._search,
             f"{model}/revisions": self._revisions,
             f"{model}/commits": self._commits,
             f"{model}/repo/files": self._files,
@@ -53,7 +54,6 @@ class ModelScopeHub(Hub):
         }.items():
             app.add_url_rule(path, path, view)
         app.add_url_rule("/api/v1/login", view_func=self._login, methods=["POST"])
-        app.add_url_rule("/api/v1/dolphin/models", view_func=self._search, methods=["PUT"])
         app.register_error_handler(Refused, lambda error: _answer(None, 404, *error.args))
         self._app = app
 
@@ -139,9 +139,9 @@ class ModelScopeHub(Hub):
         return answer
 
     def _search(self) -> Response:
-        asked = (request.get_json(silent=True) or {}).get("Name", "").lower()
-        ids = [each.split("/") for each, model in self.known.items() if asked in each.lower() and not model.private]
-        return _answer({"Model": {"Models": [{"Path": owner, "Name": name} for owner, name in ids]}})
+        asked = request.args.get("search", "").lower()
+        ids = [each for each, model in self.known.items() if asked in each.lower() and not model.private]
+        return jsonify({"success": True, "data": {"models": [{"id": each} for each in ids], "total_count": len(ids)}})
 
 
 def _file_entry(path: str, content: Content) -> dict[str, Any]:

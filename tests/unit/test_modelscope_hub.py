@@ -130,7 +130,7 @@ def test_api(hub: ModelScopeHub, model: Path) -> None:
     assert get(f"{api}/models/{ID}/commits?Ref=v9", timeout=5).json()["Data"]["Commit"] is None
     refused = get(f"{api}/models/Qwen/Secret", timeout=5)
     assert (refused.status_code, refused.json()["Code"]) == (404, 10010200001)
-    found = requests.put(f"{api}/dolphin/models", json={"Name": "tin"}, timeout=5).json()
-    assert found["Data"]["Model"]["Models"] == [{"Path": "Qwen", "Name": "Tiny"}]
+    found = get(f"{hub.url}/openapi/v1/models?search=tin", timeout=5).json()
+    assert found["data"]["models"] == [{"id": ID}]
     assert requests.post(f"{api}/login", json={"AccessToken": "no"}, timeout=5).status_code == 400
     assert requests.post(f"{api}/login", json={"AccessToken": TOKEN}, timeout=5).cookies["m_session_id"] == TOKEN
