@@ -15,6 +15,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, redirect, request
 
 from .content import Content, Repositories, Repository
+from .git_hub import GitServer
 from .serving import Hub, ranged, token_of
 
 NOT_FOUND = 10010205001, "获取模型信息失败，信息：record not found"
@@ -31,9 +32,12 @@ class Refused(Exception):  # noqa: N818 - an answer, not a failure
 class ModelScopeHub(Hub):
     """`MODELSCOPE_ENDPOINT=hub.url`; models come from `add`, and `token` opens the private ones."""
 
-    def __init__(self, *, token: str = "", listen: str = "127.0.0.1", port: int = 0) -> None:
-        """Have no models yet."""
+    def __init__(
+        self, *, token: str = "", git: GitServer | None = None, listen: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        """Have no models yet. `git` answers for `OWNER/NAME.git`, under this same address; it need not serve itself."""
         super().__init__(listen, port)
+        self._git = git
         self.repositories = Repositories(token, default_branch="master")
         self.add = self.repositories.add
         self.known = self.repositories.known
@@ -59,6 +63,8 @@ class ModelScopeHub(Hub):
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer a request."""
+        if self._git and re.match(r"/[^/]+/[^/]+\.git/", environ["PATH_INFO"]):
+            return self._git(environ, start_response)
         return self._app(environ, start_response)
 
     @staticmethod

@@ -185,11 +185,11 @@ def test_it_goes_on_after_a_kill(download: Download, line: FaultyProxy, hub: Mod
     assert same_files(download.folder, model)
     assert line.asked(weights(model))[0].headers["Range"] == f"bytes={had}-"
     told = [json.loads(row.removeprefix("progress ")) for row in said.splitlines() if row.startswith("progress ")]
-    assert told[-1]["done"] == told[-1]["size"] > 16_000_000
+    assert told[-1]["done"] == told[-1]["size"] >= 16_000_000
 
 
 def test_many_files(download: Download, hub: ModelScopeHub, tmp_path: Path) -> None:
-    model = make_model(tmp_path / "many", small=450)
+    model = make_model(tmp_path / "many", small=250)
     hub.add("Qwen/many", model)
     download.succeed(id="Qwen/many")
     assert same_files(download.folder, model)

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import requests
+from hosts.system import require_system_packages
 from hubs.content import contents, make_model
 from hubs.faulty_proxy import FaultyProxy
+from hubs.git_hub import GitServer
 from hubs.modelscope_hub import ModelScopeHub
 
 ID, TOKEN = "Qwen/Tiny", "ms-s3cret"
@@ -134,3 +136,12 @@ def test_api(hub: ModelScopeHub, model: Path) -> None:
     assert found["data"]["models"] == [{"id": ID}]
     assert requests.post(f"{api}/login", json={"AccessToken": "no"}, timeout=5).status_code == 400
     assert requests.post(f"{api}/login", json={"AccessToken": TOKEN}, timeout=5).cookies["m_session_id"] == TOKEN
+
+
+def test_git_at_the_same_address(model: Path, tmp_path: Path) -> None:
+    require_system_packages("git", "git-lfs")
+    git = GitServer(tmp_path / "git")
+    commit = git.add(ID, model)
+    with ModelScopeHub(git=git) as hub:
+        said = subprocess.run(["git", "ls-remote", f"{hub.url}/{ID}.git"], capture_output=True, text=True, check=True)
+    assert said.stdout.startswith(commit)
