@@ -13,7 +13,7 @@ SHARED = {
     "provisioned": tuple(
         f"hosts/test_{name}"
         for name in (
-            *("compile", "download", "fleet", "idempotence", "interruptions", "locking"),
+            *("compile", "download", "download_modelscope", "fleet", "idempotence", "interruptions", "locking"),
             *("miniconda", "packages", "quoting", "removal"),
         )
     ),

@@ -28,6 +28,7 @@ PROGRAM = (
     "download_git.py",
     "download_http.py",
     "download_huggingface.py",
+    "download_modelscope.py",
     "download_progress.py",
     "download_records.py",
     "download_retry.py",
@@ -37,6 +38,7 @@ PROGRAM = (
     "download_url.py",
     "download_verify.py",
     "git_client.py",
+    "modelscope_package.py",
 )
 
 

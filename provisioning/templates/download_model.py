@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from provisioning.templates.download_git import Git
     from provisioning.templates.download_http import CORRUPT
     from provisioning.templates.download_huggingface import HuggingFace
+    from provisioning.templates.download_modelscope import Cli, Sdk
     from provisioning.templates.download_progress import Progress
     from provisioning.templates.download_records import OURS, forget, git_blob_of, intact, load, save, sha256_of
     from provisioning.templates.download_retry import ATTEMPTS
@@ -29,6 +30,7 @@ else:
     from download_git import Git
     from download_http import CORRUPT
     from download_huggingface import HuggingFace
+    from download_modelscope import Cli, Sdk
     from download_progress import Progress
     from download_records import OURS, forget, git_blob_of, intact, load, save, sha256_of
     from download_retry import ATTEMPTS
@@ -37,7 +39,7 @@ else:
     from download_url import Urls
     from download_verify import faults, proven
 
-METHODS: dict[str, Any] = {"git": Git, "huggingface": HuggingFace, "url": Urls}
+METHODS: dict[str, Any] = {"git": Git, "sdk": Sdk, "cli": Cli, "huggingface": HuggingFace, "url": Urls}
 ATTEMPTS_BEFORE_OTHERS = 3
 """How often a server that does not answer is asked, where there is another to ask."""
 MARGIN = 64 << 20

@@ -15,6 +15,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, redirect, request
 
 from .content import Content, Repositories, Repository
+from .git_hub import GitServer
 from .serving import Hub, ranged, token_of
 
 NOT_FOUND = 10010205001, "获取模型信息失败，信息：record not found"
@@ -31,9 +32,12 @@ class Refused(Exception):  # noqa: N818 - an answer, not a failure
 class ModelScopeHub(Hub):
     """`MODELSCOPE_ENDPOINT=hub.url`; models come from `add`, and `token` opens the private ones."""
 
-    def __init__(self, *, token: str = "", listen: str = "127.0.0.1", port: int = 0) -> None:
-        """Have no models yet."""
+    def __init__(
+        self, *, token: str = "", git: GitServer | None = None, listen: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        """Have no models yet. `git` answers for `OWNER/NAME.git`, under this same address; it need not serve itself."""
         super().__init__(listen, port)
+        self._git = git
         self.repositories = Repositories(token, default_branch="master")
         self.add = self.repositories.add
         self.known = self.repositories.known
@@ -44,6 +48,7 @@ class ModelScopeHub(Hub):
         for path, view in {
             model: self._info,
             f"/openapi{model.removeprefix('/api')}": self._info,
+            "/openapi/v1/models": self._search,
             f"{model}/revisions": self._revisions,
             f"{model}/commits": self._commits,
             f"{model}/repo/files": self._files,
@@ -53,12 +58,13 @@ class ModelScopeHub(Hub):
         }.items():
             app.add_url_rule(path, path, view)
         app.add_url_rule("/api/v1/login", view_func=self._login, methods=["POST"])
-        app.add_url_rule("/api/v1/dolphin/models", view_func=self._search, methods=["PUT"])
         app.register_error_handler(Refused, lambda error: _answer(None, 404, *error.args))
         self._app = app
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer a request."""
+        if self._git and re.match(r"/[^/]+/[^/]+\.git/", environ["PATH_INFO"]):
+            return self._git(environ, start_response)
         return self._app(environ, start_response)
 
     @staticmethod
@@ -139,9 +145,9 @@ class ModelScopeHub(Hub):
         return answer
 
     def _search(self) -> Response:
-        asked = (request.get_json(silent=True) or {}).get("Name", "").lower()
-        ids = [each.split("/") for each, model in self.known.items() if asked in each.lower() and not model.private]
-        return _answer({"Model": {"Models": [{"Path": owner, "Name": name} for owner, name in ids]}})
+        asked = request.args.get("search", "").lower()
+        ids = [each for each, model in self.known.items() if asked in each.lower() and not model.private]
+        return jsonify({"success": True, "data": {"models": [{"id": each} for each in ids], "total_count": len(ids)}})
 
 
 def _file_entry(path: str, content: Content) -> dict[str, Any]:

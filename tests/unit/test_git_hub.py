@@ -65,15 +65,16 @@ def test_a_large_object_takes_no_room(hub: GitServer, tmp_path: Path) -> None:
 def test_a_cut_object_is_resumed(hub: GitServer, tmp_path: Path) -> None:
     model = make_model(tmp_path / "model")
     hub.add(ID, model)
-    oid = contents(model)["model-00001-of-00002.safetensors"].sha256
+    weights = contents(model)["model-00001-of-00002.safetensors"]
+    oid, size = weights.sha256, weights.size
     with FaultyProxy(hub.url) as line:
         line.fail(f"*/storage/{oid}", cut_after=100_000, times=1)
         pull(f"{line.url(ID)}.git", tmp_path / "got")
         asked = line.asked(f"*/storage/{oid}")
     assert same(model, tmp_path / "got")
     assert [request.status for request in asked] == [200, 206]
-    assert [request.headers.get("Range") for request in asked] == [None, "bytes=100000-299999"]
-    assert sum(request.sent for request in asked) == 300_000
+    assert [request.headers.get("Range") for request in asked] == [None, f"bytes=100000-{size - 1}"]
+    assert sum(request.sent for request in asked) == size
 
 
 def test_private_repositories(hub: GitServer, tmp_path: Path) -> None:

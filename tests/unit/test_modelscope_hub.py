@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import requests
+from hosts.system import require_system_packages
 from hubs.content import contents, make_model
 from hubs.faulty_proxy import FaultyProxy
+from hubs.git_hub import GitServer
 from hubs.modelscope_hub import ModelScopeHub
 
 ID, TOKEN = "Qwen/Tiny", "ms-s3cret"
@@ -130,7 +132,16 @@ def test_api(hub: ModelScopeHub, model: Path) -> None:
     assert get(f"{api}/models/{ID}/commits?Ref=v9", timeout=5).json()["Data"]["Commit"] is None
     refused = get(f"{api}/models/Qwen/Secret", timeout=5)
     assert (refused.status_code, refused.json()["Code"]) == (404, 10010200001)
-    found = requests.put(f"{api}/dolphin/models", json={"Name": "tin"}, timeout=5).json()
-    assert found["Data"]["Model"]["Models"] == [{"Path": "Qwen", "Name": "Tiny"}]
+    found = get(f"{hub.url}/openapi/v1/models?search=tin", timeout=5).json()
+    assert found["data"]["models"] == [{"id": ID}]
     assert requests.post(f"{api}/login", json={"AccessToken": "no"}, timeout=5).status_code == 400
     assert requests.post(f"{api}/login", json={"AccessToken": TOKEN}, timeout=5).cookies["m_session_id"] == TOKEN
+
+
+def test_git_at_the_same_address(model: Path, tmp_path: Path) -> None:
+    require_system_packages("git", "git-lfs")
+    git = GitServer(tmp_path / "git")
+    commit = git.add(ID, model)
+    with ModelScopeHub(git=git) as hub:
+        said = subprocess.run(["git", "ls-remote", f"{hub.url}/{ID}.git"], capture_output=True, text=True, check=True)
+    assert said.stdout.startswith(commit)
