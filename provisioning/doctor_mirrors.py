@@ -81,9 +81,26 @@ def mirrors(site: Site) -> Iterator[Mirror]:
     yield from _package_indexes(settings.pip)
     for url in _installers(site):
         yield Mirror(f"ask {quote(url)}", "miniconda.mirrors", others=True)
+    for setting, url in _hubs(site):
+        yield Mirror(f"ask {quote(url)}", setting, others=setting == "hubs.huggingface", root=True)
     if settings.build.device == "cpu" and settings.pip.index != "none":
         for url in settings.build.torch_indexes:
             yield Mirror(f"ask {quote(url.rstrip('/') + '/torch/')}", "build.torch_indexes", others=True)
+
+
+def _hubs(site: Site) -> Iterator[tuple[str, str]]:
+    """Give the servers of the models that are downloaded, and the setting that names each."""
+    hubs, found = site.settings.hubs, dict[str, str]()
+    for name, model in site.served_models.items():
+        if model.endpoint:
+            found[model.endpoint] = f"models.{name}.endpoint"
+        elif model.method in ("git", "sdk", "cli", "auto"):
+            found[hubs.modelscope] = "hubs.modelscope"
+        if model.method in ("huggingface", "auto") and not model.endpoint:
+            found |= dict.fromkeys(hubs.huggingface, "hubs.huggingface")
+        found |= {each.url: f"models.{name}.files" for each in model.files[:1]}
+    for url, setting in found.items():
+        yield setting, url
 
 
 def _package_indexes(pip: Pip) -> Iterator[Mirror]:

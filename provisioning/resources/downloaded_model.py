@@ -41,7 +41,7 @@ class DownloadedModel(Resource):
         ours, path = quote(f"{self.path}/{OURS}"), quote(self.path)
         return (
             f"""key=$(sed -n '2s/^ "key": "\\(.*\\)",$/\\1/p' {ours}/manifest.json 2>/dev/null)\n"""
-            f"now=$(cd {path} 2>/dev/null && {STATE} 2>/dev/null); known=$(cat {ours}/state 2>/dev/null)\n"
+            f"now=$(cd {path} 2>/dev/null && {{ {STATE}; }} 2>/dev/null); known=$(cat {ours}/state 2>/dev/null)\n"
             f'printf \'%s\\n\' "$key" "$([ -n "$known" ] && [ "$now" = "$known" ] && echo {INTACT})" '
             f'"$(cat {ours}/verified 2>/dev/null)" "$([ -e {path} ] && echo there)"'
         )

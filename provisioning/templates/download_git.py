@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 if TYPE_CHECKING:
+    from provisioning.templates.download_modelscope import ModelScope
     from provisioning.templates.download_records import OURS, sha256_of
     from provisioning.templates.download_retry import persevering
     from provisioning.templates.download_sources import Listing, Transient, Unavailable, Wanted, say
     from provisioning.templates.download_verify import POINTER
     from provisioning.templates.git_client import REFUSED, SLOW, first_complaint, shown, without_login
 else:
+    from download_modelscope import ModelScope
     from download_records import OURS, sha256_of
     from download_retry import persevering
     from download_sources import Listing, Transient, Unavailable, Wanted, say
@@ -233,7 +235,9 @@ class Git:
             how = "the token does not open it" if self._config["token"] else f"name a token in {setting}/token"
             return f"{self._config['id']} does not exist at {self.shown}, or is private or gated: {how} ({said})"
         if re.search("not found|404", said, re.IGNORECASE):
-            return f"there is no model {self._config['id']} at {self.shown} ({said})"
+            # git cannot list models; where it is ModelScope's, its API can.
+            close = ModelScope({**self._config, "attempts": 1}, self._folder).close_models()
+            return f"there is no model {self._config['id']} at {self.shown} ({said}){close}"
         return said
 
     def _run(self, *arguments: str, text: bytes = b"") -> "subprocess.CompletedProcess[bytes]":

@@ -123,7 +123,7 @@ class ModelScope:
             how = "the token does not open it" if self._token else f"name a token in {self._setting}/token"
             return f"{self._id} is private or gated: {how} (HTTP {answer.status_code}, {said})"
         if answer.status_code == 404:
-            return f"there is no model {self._id} at {shown(self._endpoint)} ({said}){self._close_models()}"
+            return f"there is no model {self._id} at {shown(self._endpoint)} ({said}){self.close_models()}"
         return f"HTTP {answer.status_code} {said}"
 
     def _no_revision(self) -> str:
@@ -134,14 +134,19 @@ class ModelScope:
         wanted = self._revision or "master"
         return f"{self._id} has no revision {wanted}{_did_you_mean(wanted, known)}"
 
-    def _close_models(self) -> str:
-        url, name = f"{self._endpoint}/openapi/v1/models", self._id.rpartition("/")[2]
-        try:
-            _, found = self._web.ask(url, self.shown, search=name, page_size="50")
-        except Unavailable:
-            return ""
-        models = ((found or {}).get("data") or {}).get("models") or []
-        return _did_you_mean(self._id, [each["id"] for each in models if "id" in each])
+    def close_models(self) -> str:
+        """Names like the one that is not there."""
+        owner, _, name = self._id.rpartition("/")
+        known: list[str] = []
+        for words in (name, owner):
+            with suppress(Unavailable):
+                _, found = self._web.ask(
+                    f"{self._endpoint}/openapi/v1/models", self.shown, search=words, page_size="50"
+                )
+                models = ((found or {}).get("data") or {}).get("models") or []
+                known += [each["id"] for each in models if "id" in each]
+        close = difflib.get_close_matches(self._id, list(dict.fromkeys(known)), 3, 0.5)
+        return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
 class Sdk(ModelScope):

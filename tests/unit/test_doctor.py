@@ -197,6 +197,21 @@ def test_every_mirror_is_asked_for_what_will_be_wanted() -> None:
     assert "/ubuntu/dists/" in next(mirrors(site(ubuntu, os_id="ubuntu"))).asks
 
 
+def test_the_servers_of_models_are_asked() -> None:
+    models = {
+        "a": {"id": "o/a"},
+        "b": {"id": "o/b", "method": "huggingface", "endpoint": "https://hub.lan"},
+        "c": {"id": "o/c", "method": "auto"},
+        "unserved": {"id": "o/d", "endpoint": "https://other.lan"},
+    }
+    services = {name: {"model": name, "port": 8000 + number} for number, name in enumerate("abc")}
+    asked = {each.asks: each.setting for each in mirrors(site({"models": models, "services": services}, manager="uv"))}
+    assert asked["ask https://www.modelscope.cn"] == "hubs.modelscope"
+    assert asked["ask https://hub.lan"] == "models.b.endpoint"
+    assert asked["ask https://hf-mirror.com"] == "hubs.huggingface"
+    assert "ask https://other.lan" not in asked
+
+
 def test_the_root_of_a_further_index_may_have_no_page() -> None:
     assert Mirror("", "pip.extra_indexes", root=True).judge("https://a.example.com/x 404 Not found").level == OK
     assert Mirror("", "pip.extra_indexes", root=True).judge("https://a.example.com/x 403 No").level == WARNING

@@ -15,6 +15,7 @@ from hosts.system import require_system_packages
 from hubs.content import make_model
 from hubs.faulty_proxy import FaultyProxy
 from hubs.git_hub import GitServer
+from hubs.modelscope_hub import ModelScopeHub
 
 ID = "Qwen/tiny"
 
@@ -158,6 +159,15 @@ def test_there_is_no_such_model(download: Download) -> None:
     code, said = download.run(id="Qwen/none")
     assert code == 1
     assert "there is no model Qwen/none" in said
+
+
+def test_close_names_where_the_hub_lists_models(download: Download, hub: GitServer, model: Path) -> None:
+    with ModelScopeHub(git=hub) as modelscope:
+        modelscope.add(ID, model)
+        download.sources[0]["endpoint"] = modelscope.url
+        code, said = download.run(id="Qwen/tinny")
+    assert code == 1
+    assert f"did you mean {ID}?" in said
 
 
 def test_there_is_no_such_revision(download: Download) -> None:
