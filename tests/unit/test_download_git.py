@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from downloads import Download, same_files
 from hosts.system import require_system_packages
 from hubs.content import make_model
+from hubs.downloads import Download, same_files
 from hubs.faulty_proxy import FaultyProxy
 from hubs.git_hub import GitServer
 from hubs.modelscope_hub import ModelScopeHub

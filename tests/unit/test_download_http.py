@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from downloads import Download, same_files
 from hubs.content import contents, make_model
+from hubs.downloads import Download, same_files
 from hubs.faulty_proxy import FaultyProxy
 from hubs.hf_hub import HuggingFaceHub
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from downloads import Download, same_files
 from hubs.content import contents, make_model
+from hubs.downloads import Download, same_files
 from hubs.faulty_proxy import FaultyProxy
 from hubs.modelscope_hub import ModelScopeHub
 
