@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from provisioning.templates import modelscope_package
     from provisioning.templates.download_http import Web
     from provisioning.templates.download_retry import persevering
-    from provisioning.templates.download_sources import Listing, Unavailable, Wanted
+    from provisioning.templates.download_sources import Listing, Transient, Unavailable, Wanted
     from provisioning.templates.git_client import shown
 else:
     import modelscope_package
     from download_http import Web
     from download_retry import persevering
-    from download_sources import Listing, Unavailable, Wanted
+    from download_sources import Listing, Transient, Unavailable, Wanted
     from git_client import shown
 
 LONGEST = 3000
@@ -34,6 +34,8 @@ TOGETHER = 200
 """Files named in one call of the package: it compares each with each of the model's."""
 NO_REVISION, NO_ACCESS = 10990101004, 10010200001
 """Codes of the API: there is no such revision; the model is private or gated."""
+BUSY = re.compile(r"\bError \d{4}\b")
+"""What its database says when there is too much to do, in an answer that else means that there is no such model."""
 SDK = "import json, sys, modelscope; modelscope.snapshot_download(**json.load(sys.stdin))"
 
 
@@ -43,7 +45,8 @@ class ModelScope:
     def __init__(self, config: dict[str, Any], folder: str) -> None:
         self._endpoint, self._id, self._folder = config["endpoint"].rstrip("/"), config["id"], folder
         self._revision, self._setting, self._token = config["revision"], config["setting"], config["token"]
-        self._web = Web(self._token, config["attempts"])
+        self._attempts = config["attempts"]
+        self._web = Web(self._token, self._attempts)
         self._commit = ""
         self._files: dict[str, Wanted] = {}
         self.shown = f"{shown(self._endpoint)}/models/{self._id}"
@@ -110,6 +113,9 @@ class ModelScope:
                 yield each
 
     def _ask(self, path: str, **parameters: str) -> dict[str, Any]:
+        return persevering(self.shown, attempts=self._attempts)(self._ask_once, path, parameters)
+
+    def _ask_once(self, path: str, parameters: dict[str, str]) -> dict[str, Any]:
         answer, found = self._web.ask(f"{self._endpoint}/api/v1/models/{self._id}{path}", self.shown, **parameters)
         if not answer.ok or not isinstance(found, dict) or not isinstance(found.get("Data"), dict):
             raise Unavailable(self._refusal(answer, found if isinstance(found, dict) else {}))
@@ -117,6 +123,8 @@ class ModelScope:
 
     def _refusal(self, answer: "requests.Response", found: dict[str, Any]) -> str:
         code, said = found.get("Code"), found.get("Message") or answer.reason
+        if BUSY.search(said):
+            raise Transient(said)
         if code == NO_REVISION:
             return self._no_revision()
         if code == NO_ACCESS or answer.status_code in (401, 403):

@@ -18,7 +18,6 @@ from provisioning.templates import FOLDER
 
 sys.path.insert(0, str(FOLDER))
 
-import download_modelscope
 import modelscope_package
 
 ID, TOKEN = "Qwen/tiny", "ms-s3cret"
@@ -119,18 +118,6 @@ def test_private_models(download: Download, line: FaultyProxy, model: Path, meth
     assert same_files(download.folder, model)
 
 
-def test_what_is_not_there(download: Download) -> None:
-    code, said = download.run(id="Qwen/Tinny")
-    assert code == 1
-    assert "there is no model Qwen/Tinny" in said
-    code, said = download.run(id="Other/tiny")
-    assert "did you mean Qwen/tiny?" in said
-    code, said = download.run(id=ID, revision="v1.1")
-    assert "Qwen/tiny has no revision v1.1; did you mean v1.0?" in said
-    code, said = download.run(revision="0" * 40)
-    assert f"has no revision {'0' * 40}; it has master, v1.0" in said
-
-
 @BOTH
 def test_a_bad_line(download: Download, line: FaultyProxy, model: Path, method: str) -> None:
     download.sources = sources(method, line)
@@ -156,14 +143,6 @@ def test_wrong_bytes_at_the_server(download: Download, line: FaultyProxy, model:
     assert code == 1
     assert f"Hash mismatch for {PART}" in said
     assert not (download.folder / PART).exists()
-
-
-def test_a_page_instead_of_an_answer(download: Download, line: FaultyProxy) -> None:
-    line.fail("*", status=403, body="<html>Log in to the network</html>")
-    code, said = download.run()
-    assert code == 1
-    assert "HTTP 403" in said
-    assert "Traceback" not in said
 
 
 def test_it_goes_on_after_a_kill(download: Download, line: FaultyProxy, hub: ModelScopeHub, tmp_path: Path) -> None:
@@ -193,19 +172,3 @@ def test_many_files(download: Download, hub: ModelScopeHub, tmp_path: Path) -> N
     hub.add("Qwen/many", model)
     download.succeed(id="Qwen/many")
     assert same_files(download.folder, model)
-
-
-def test_a_listing_that_was_cut(hub: ModelScopeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = make_model(tmp_path / "cut", small=250)
-    hub.add("Qwen/cut", model)
-    monkeypatch.setattr(download_modelscope, "LONGEST", 110)
-    monkeypatch.setattr(hub, "longest", 110)
-    told = {"endpoint": hub.url, "id": "Qwen/cut", "revision": "", "setting": "m", "token": "", "attempts": 1}
-    listing = download_modelscope.Sdk(told, str(tmp_path)).listing()
-    assert {name: each.sha256 for name, each in listing.files.items()} == {
-        name: each.sha256 for name, each in contents(model).items()
-    }
-    monkeypatch.setattr(download_modelscope, "LONGEST", 3)
-    monkeypatch.setattr(hub, "longest", 3)
-    with pytest.raises(download_modelscope.Unavailable, match="more files than the server lists"):
-        download_modelscope.Sdk(told, str(tmp_path)).listing()
