@@ -108,7 +108,7 @@ def compiling_bytecode() -> Iterator[None]:
     What is imported meanwhile is not compiled twice: both write whole files, and leave out what is there.
     """
     packages = sysconfig.get_path("purelib")
-    processes = min(COMPILERS, len(os.sched_getaffinity(0)))
+    processes = max(1, min(COMPILERS, len(os.sched_getaffinity(0)) - 1))  # one core is for what is done meanwhile
     options = ["-qq", "-j", str(processes), "-x", f"{re.escape(packages)}/.*/tests?/"]
     with subprocess.Popen(["nice", sys.executable, "-m", "compileall", *options, packages]):
         yield
