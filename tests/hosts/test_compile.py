@@ -122,6 +122,10 @@ def test_a_second_host_takes_the_wheel(
     assert "taking vllm-0.31.0+cpu" in output
     assert "compiling" not in output
     assert "_C is active" in output
+    bytecode = two.run(f"find {HOME}/venvs/vLLM/lib -name '*.pyc'").stdout
+    for module in ("vllm/entrypoints/openai/__pycache__/api_server.", "models/llama/__pycache__/modeling_llama."):
+        assert module in bytecode, "a service cannot write it"
+    assert "/tests/" not in bytecode
     assert len(sources.files.requests) == asked
     assert "nothing to do" in compiled.controller.succeed("build")
 

@@ -1,10 +1,12 @@
-"""What is said of a torch that does not suit, and done about companions of it that break; in environments of the test.
+"""What is said of a torch that does not suit, and done about companions of it that break; how bytecode is compiled
+beside the proof. In environments of the test.
 
 `uv` is a stand-in here, which takes the one command that is used and does what uv does: removes the distribution.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -30,9 +32,15 @@ def distribution(site: Path, name: str, module: str, requires: str = "") -> None
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{wants}")
 
 
+def packages(venv: Path) -> Path:
+    """Make an environment, and give the folder of its packages."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    (site,) = (venv / "lib").glob("python*/site-packages")
+    return site
+
+
 def test_only_what_breaks_is_removed(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
-    (site,) = (tmp_path / "venv/lib").glob("python*/site-packages")
+    site = packages(tmp_path / "venv")
     distribution(site, "torchvision", "raise RuntimeError('operator torchvision::nms does not exist')\n")
     distribution(site, "torchaudio", "")
     distribution(site, "numpy", "raise ImportError('none of our business')\n")
@@ -82,3 +90,34 @@ def test_without_metadata_nothing_is_said_of_torch(tmp_path: Path) -> None:
     run = [sys.executable, "-c", "import check_vllm; print(check_vllm.wrong_torch('2.13.0+cpu'), end='')"]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     assert subprocess.run(run, env=environment, capture_output=True, text=True, check=True).stdout == ""
+
+
+PROOF = """
+import sys
+sys.dont_write_bytecode = False
+import check_vllm
+
+def proof(device):
+    import imported
+    assert imported and device == "cpu"
+    return {problem!r}
+
+check_vllm.main(proof)
+"""
+
+
+@pytest.mark.parametrize("problem", ["", "it does not work"])
+def test_bytecode_is_complete_when_the_proof_has_ended(tmp_path: Path, problem: str) -> None:
+    """But for test suites; and a module that is for another Python does not matter."""
+    site = packages(tmp_path / "tests/venv")  # a folder above it may be called so
+    modules = {"imported.py", "other.py", "package/inner.py", "package/tests.py", "package/tests/test_it.py"}
+    for name in (*modules, "wrong.py"):
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text("print 'for Python 2'" if name == "wrong.py" else "")
+    (tmp_path / "check_vllm.py").write_text(text("check_vllm.py"))
+    run = [tmp_path / "tests/venv/bin/python", "-c", PROOF.format(problem=problem), "cpu"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (int(bool(problem)), "", problem)
+    compiled = {importlib.util.source_from_cache(str(each)) for each in site.rglob("*.pyc")}
+    assert compiled == {str(site / name) for name in modules - {"package/tests/test_it.py"}}

@@ -67,6 +67,7 @@ def test_a_compiled_wheel_is_made_and_then_installed() -> None:
     assert [type(each) for each in found[-2:]] == [CompiledWheel, Product]
     assert vllm.requirements(compiling())[:2] == ("vllm==0.31.0+cpu", "torch==2.13.0+cpu")
     assert "compiled" in vllm.state(compiling())
+    assert 'stamp.check/check_tokens.py" cpu || exit 1' in found[-1].script
 
 
 def test_what_it_takes_is_provisioned() -> None:

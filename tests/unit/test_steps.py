@@ -133,8 +133,22 @@ def test_what_is_not_to_be_installed() -> None:
     assert "--excludes" not in everything.script
     assert "without" not in everything.state
     cpu = product(list(vllm.resources(site(**UV, build={"exclude": ["intel-openmp"]}))), "vllm ")
-    assert " torchvision >>" in cpu.script
-    assert " intel-openmp >>" in cpu.script
+    for name in ("torchvision", "triton", "intel-openmp"):
+        assert f" {name} >>" in cpu.script
+
+
+def test_a_wheel_that_was_named_may_want_triton() -> None:
+    """That for CPUs; what comes from an index is for GPUs."""
+    wheel = "https://example.org/vllm-0.31.0+cpu-cp311.whl"
+    named = product(list(vllm.resources(site(**UV, build={"wheel": wheel}))), "vllm ")
+    assert " triton >>" not in named.script
+    assert " torchvision >>" in named.script
+
+
+def test_only_what_was_compiled_is_compared_with_transformers() -> None:
+    prebuilt = product(list(vllm.resources(site(**UV))), "vllm ")
+    assert 'stamp.check/check_vllm.py" cpu || exit 1' in prebuilt.script
+    assert "check_tokens" not in prebuilt.script
 
 
 def test_without_an_index_nothing_is_looked_for_elsewhere() -> None:

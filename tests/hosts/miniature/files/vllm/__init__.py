@@ -10,6 +10,10 @@ class SamplingParams:
         self.max_tokens = options["max_tokens"]
 
 
+class ModelRegistry:
+    models = {}
+
+
 class _Answer:
     def __init__(self, tokens):
         self.outputs = [type("Output", (), {"token_ids": tokens})]
