@@ -16,6 +16,7 @@ from provisioning import converge as engine
 from provisioning import fleet, inventory, steps
 from provisioning.builders import BUILDERS
 from provisioning.converge import Outcome
+from provisioning.distribution import DISTRIBUTION
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 from provisioning.given_secrets import missing_keys, missing_tokens
 from provisioning.inventory import HostEntry
@@ -115,8 +116,10 @@ def _converge(
         return outcomes, fleet.exit_code(outcomes)
     on = {entry.name: entry.settings.build.on for entry in entries}
     BUILDERS.expect(on)
-    # Who compiles for others begins first: those who wait for it take places of the pool.
-    entries = sorted(entries, key=lambda entry: entry.name not in on.values())
+    DISTRIBUTION.expect({entry.name: partial(fleet.open_host, entry) for entry in entries})
+    # Who works for others begins first: those who wait for it take places of the pool.
+    workers = {*on.values(), *(model.download_on for entry in entries for model in entry.settings.models.values())}
+    entries = sorted(entries, key=lambda entry: entry.name not in workers)
     report = Report(verbosity=int(verbose))
     work = partial(_apply, task=chosen, report=report, run_id=secrets.token_hex(4))
     outcomes = fleet.outcomes(entries, work, report)
@@ -127,10 +130,12 @@ def _converge(
 def _apply(
     host: Any, entry: HostEntry, outcome: Outcome, *, task: tuple[str, ...], report: Report, run_id: str
 ) -> Outcome:
+    DISTRIBUTION.begin(entry.name)
     try:
         return engine.apply(host, entry, steps.of(task, entry.settings), outcome, report=report, run_id=run_id)
     finally:
         BUILDERS.finish(entry.name)
+        DISTRIBUTION.finish(entry.name)
 
 
 def show(outcomes: Sequence[Outcome], *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from provisioning import facts, gpu_sharing, made, probe
+from provisioning.distribution import DISTRIBUTION
 from provisioning.errors import IncompatibleError, NotConvergedError, ProvisioningError
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
@@ -108,6 +109,7 @@ def plan(host: Host, entry: HostEntry, steps: Sequence[str], outcome: Outcome, *
     """Say what differs; change nothing. With `forecast`, ask servers what it will take, such as a download's size."""
     outcome.site = survey_to_change(host, entry)
     looked = look(host, outcome.site, steps)
+    DISTRIBUTION.seen(host.name)
     outcome.changes = differences(looked, forecast=forecast)
     outcome.status = "changed" if outcome.changes else "ok"
     return outcome

@@ -67,6 +67,14 @@ class CommandError(ProvisioningError):
     """A command on the host failed; trying it again would fail again."""
 
 
+class JobError(CommandError):
+    """A job failed; `status` is its exit status, or `lost`."""
+
+    def __init__(self, message: str, *, status: str = "lost", cause: str = "", remedy: str = "") -> None:
+        super().__init__(message, cause=cause, remedy=remedy)
+        self.status = status
+
+
 class ProbeError(ProvisioningError):
     """The host could not be looked at: this is not the same as "absent"."""
 

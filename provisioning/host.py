@@ -6,17 +6,19 @@ no process list, and arrives byte for byte.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import secrets
 import shlex
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from provisioning import becoming
 from provisioning.errors import CommandError
-from provisioning.transport.base import Completed, OnOutput, Transport
+from provisioning.transport.base import Completed, Held, OnOutput, Transport
 
 quote = shlex.quote
 
@@ -121,10 +123,18 @@ class Host:
         preamble = f"{self.sudo_password or ''}\n{marker}\n".encode(errors="surrogateescape")
         return f"exec sudo -S -p '' -- /bin/sh -c {quote(skip)}", preamble
 
-    def hold_command(self) -> tuple[str, bytes]:
-        """Give the command line and standard input of a root shell whose input stays open afterwards."""
-        command, preamble = self._command(as_root=True)
+    def hold_command(self, *, as_root: bool = True) -> tuple[str, bytes]:
+        """Give the command line and standard input of a shell whose input stays open after its script: one line."""
+        command, preamble = self._command(as_root)
         return command.replace(_RUN, 'IFS= read -r script && eval "$script"'), preamble
+
+    def keep(self, script: str, *, as_root: bool = True, silence: float | None = 60) -> AbstractContextManager[Held]:
+        """Run a script and keep it running, its input open; see `Transport.hold`. It shows in no process list."""
+        command, preamble = self.hold_command(as_root=as_root)
+        encoded = base64.b64encode(script.encode(errors="surrogateescape")).decode()
+        self.round_trips += 1
+        line = f'eval "$(printf %s {encoded} | base64 -d)"\n'
+        return self.transport.hold(command, preamble + line.encode(), silence=silence)
 
     def send(self, file: Path, path: str) -> None:
         """Copy a file of this machine to a path of root's, whole or not at all.

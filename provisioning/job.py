@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from provisioning.errors import CommandError
+from provisioning.errors import JobError
 from provisioning.facts import STATE
 from provisioning.host import Host, quote
 from provisioning.retry import following
@@ -104,7 +104,7 @@ class Job:
 def run(host: Host, job: Job, on_line: Callable[[str], None]) -> str:
     """Run `job` or join it where it runs already, follow it to its end, and give its log.
 
-    Raises `CommandError` with the end of its log when it fails.
+    Raises `JobError` with the end of its log when it fails.
     """
     start = _START.format(
         folder=quote(job.folder),
@@ -123,8 +123,9 @@ def run(host: Host, job: Job, on_line: Callable[[str], None]) -> str:
     policy(follower.follow, host, job)
     if follower.status != "0":
         how = f"exit {follower.status}" if follower.status != "lost" else "it was killed, or the host went down"
-        raise CommandError(
+        raise JobError(
             f"{host.name}: {job.name} failed ({how})",
+            status=follower.status,
             cause=tail(follower.text, 25),
             remedy=f"The whole log is on the host: {job.folder}/log",
         )

@@ -55,7 +55,7 @@ def locked(host: Host, run_id: str) -> Iterator[Lock]:
         with host.transport.hold(command, script) as held:
             answer = next(iter(held.lines()), "")
             if answer == "acquired":
-                with _beating(held.write):
+                with beating(held.write):
                     yield Lock(host)
                 return
         if not answer:
@@ -72,7 +72,8 @@ def locked(host: Host, run_id: str) -> Iterator[Lock]:
 
 
 @contextmanager
-def _beating(write: object) -> Iterator[None]:
+def beating(write: object) -> Iterator[None]:
+    """Write a sign of life now and then, as long as the context lasts."""
     assert callable(write)
     ended = threading.Event()
 

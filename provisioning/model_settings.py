@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import Self
 
 from provisioning.serve_settings import FromList, KeyFromFile, KeyFromVariable, Section
-from provisioning.texts import HostPath, Line, ModelId, Rate, RelativePath, Revision, Sha256, WebUrl
+from provisioning.texts import HostPath, Line, ModelId, Name, Rate, RelativePath, Revision, Sha256, WebUrl
 
 DOWNLOADS = ("git", "sdk", "cli", "huggingface", "url", "auto")
 """The methods that bring a model from elsewhere."""
@@ -58,6 +58,14 @@ class Model(Section):
         default="none", description="Token for private models: none, or {env: NAME} or {file: PATH} of the controller."
     )
     path: HostPath | None = Field(default=None, description="Folder of the weights; null means ~/ModelSpace/NAME.")
+    distribute: Literal["each", "once"] = Field(
+        default="each",
+        description="each (every host downloads it), or once (one does, and the others copy it over SSH).",
+    )
+    download_on: Name = Field(
+        default="auto",
+        description="With once, who downloads: a host, controller (this machine), or auto (the first that needs it).",
+    )
 
     limit_rate: Rate | None = Field(
         default=None, description='Bytes a second that the download takes at most, such as "5M"; null means no limit.'

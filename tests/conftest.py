@@ -13,8 +13,8 @@ SHARED = {
     "provisioned": tuple(
         f"hosts/test_{name}"
         for name in (
-            *("compile", "download", "download_modelscope", "fleet", "idempotence", "interruptions", "locking"),
-            *("miniconda", "packages", "quoting", "removal"),
+            *("compile", "distribution", "download", "download_modelscope", "fleet", "idempotence"),
+            *("interruptions", "locking", "miniconda", "packages", "quoting", "removal"),
         )
     ),
 }

@@ -48,7 +48,7 @@ class DownloadedModel(Resource):
 
     def diff(self, actual: str) -> Difference | None:
         """Compare the key, and see whether the files are as they were."""
-        key, intact, verified, _ = _rows(actual)
+        key, intact, verified, _ = rows(actual)
         into = f"{self.path}, from {self.where}"
         if key != self.key:
             return Difference(f"download {into}" if not key else f"download what has changed into {into}")
@@ -68,10 +68,10 @@ class DownloadedModel(Resource):
 
     def undo(self, actual: str) -> str:
         """Delete it, unless the folder was there before."""
-        return "" if _rows(actual)[3] else f"rm -rf -- {quote(self.path)}"
+        return "" if rows(actual)[3] else f"rm -rf -- {quote(self.path)}"
 
 
-def _rows(actual: str) -> tuple[str, bool, str, bool]:
+def rows(actual: str) -> tuple[str, bool, str, bool]:
     """The key, whether the files are as recorded, who hashed them last, and whether the folder is there."""
     key, intact, verified, there, *_ = [*actual.split("\n"), "", "", "", ""]
     return key, intact == INTACT, verified, there == "there"

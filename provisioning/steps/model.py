@@ -10,12 +10,14 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from provisioning import given_secrets, uv
+from provisioning import controller_download, given_secrets, uv
 from provisioning.clients import demo_model
+from provisioning.copies.taker import private_folder
 from provisioning.host import as_account, quote
 from provisioning.masking import masked
 from provisioning.model_settings import AUTO, Model, name_of
 from provisioning.resources import Directory, File, Product, Resource
+from provisioning.resources.distributed_model import DistributedModel
 from provisioning.resources.downloaded_model import DownloadedModel
 from provisioning.resources.model_folder import ModelFolder
 from provisioning.site import LIBRARY, TOOLS, Site
@@ -24,6 +26,8 @@ from provisioning.texts import bytes_per_second
 
 PROGRAM = (
     "download_model.py",
+    "download_copy.py",
+    "download_exit.py",
     "download_forecast.py",
     "download_git.py",
     "download_http.py",
@@ -88,6 +92,31 @@ def _demo(site: Site, name: str, path: str) -> Product:
 
 def _downloaded(site: Site, name: str, model: Model) -> DownloadedModel:
     told = config(site, name, model)
+    about: dict[str, Any] = {
+        "model": name,
+        "path": told["folder"],
+        "key": told["key"],
+        "where": _where(told),
+        "script": _script(site, told),
+        "forecasts": partial(_forecast, told),
+        "verification": site.verification,
+    }
+    if model.distribute == "each":
+        return DownloadedModel(**about)
+    source = {"method": "copy", "endpoint": private_folder(name)}
+    copied = {**told, "sources": [source], "include": [], "exclude": [], "token": "", "limit_rate": 0}
+    return DistributedModel(
+        **about,
+        host=site.name,
+        account=site.account,
+        home=site.home,
+        copy_script=_script(site, copied),
+        download_on=model.download_on,
+        download_here=partial(controller_download.download, told),
+    )
+
+
+def _script(site: Site, told: dict[str, Any]) -> str:
     program = load("download_model.sh").render(
         quote=quote,
         python=f"{TOOLS}/bin/python",
@@ -96,15 +125,7 @@ def _downloaded(site: Site, name: str, model: Model) -> DownloadedModel:
         config=json.dumps(told, ensure_ascii=False),
         verification=site.verification,
     )
-    return DownloadedModel(
-        model=name,
-        path=told["folder"],
-        key=told["key"],
-        where=_where(told),
-        script=uv.script(site, program),
-        forecasts=partial(_forecast, told),
-        verification=site.verification,
-    )
+    return uv.script(site, program)
 
 
 def config(site: Site, name: str, model: Model) -> dict[str, Any]:

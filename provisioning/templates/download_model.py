@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from provisioning.templates.download_copy import Copied
     from provisioning.templates.download_git import Git
     from provisioning.templates.download_http import CORRUPT
     from provisioning.templates.download_huggingface import HuggingFace
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from provisioning.templates.download_url import Urls
     from provisioning.templates.download_verify import faults, proven
 else:
+    from download_copy import Copied
     from download_git import Git
     from download_http import CORRUPT
     from download_huggingface import HuggingFace
@@ -39,7 +41,14 @@ else:
     from download_url import Urls
     from download_verify import faults, proven
 
-METHODS: dict[str, Any] = {"git": Git, "sdk": Sdk, "cli": Cli, "huggingface": HuggingFace, "url": Urls}
+METHODS: dict[str, Any] = {
+    "git": Git,
+    "sdk": Sdk,
+    "cli": Cli,
+    "huggingface": HuggingFace,
+    "url": Urls,
+    "copy": Copied,
+}
 ATTEMPTS_BEFORE_OTHERS = 3
 """How often a server that does not answer is asked, where there is another to ask."""
 MARGIN = 64 << 20

@@ -10,6 +10,37 @@ from typing import IO, Protocol
 OnOutput = Callable[[bytes], None]
 
 
+class Stream(Protocol):
+    """One connection that somebody made to a place where a transport listens: a socket, or what works like one."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Give what has come; b"" at its end."""
+        ...
+
+    def sendall(self, data: bytes, /) -> None:
+        """Send all of it."""
+        ...
+
+    def shutdown(self, how: int, /) -> None:
+        """Say that no more is sent: socket.SHUT_WR."""
+        ...
+
+    def close(self) -> None:
+        """Hang up."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Where and as whom a host was reached over SSH, and the host key that was verified."""
+
+    address: str
+    port: int
+    user: str
+    host_key: str
+    """Type and key, as in known_hosts."""
+
+
 @dataclass(frozen=True)
 class Completed:
     """What a command left: its exit code and all it wrote."""
@@ -36,12 +67,27 @@ class Transport(Protocol):
         """
         ...
 
-    def hold(self, command: str, stdin: bytes) -> AbstractContextManager[Held]:
-        """Start `command` and keep it running, its standard input open, until the context ends."""
+    def hold(self, command: str, stdin: bytes, *, silence: float | None = 60) -> AbstractContextManager[Held]:
+        """Start `command` and keep it running, its standard input open, until the context ends.
+
+        `silence`: seconds to wait for its output, and for it to take its input, over a connection.
+        """
         ...
 
     def forward(self, address: str, port: int) -> AbstractContextManager[str]:
         """Give `HOST:PORT` of this machine, from where that address and port are reached as from the host."""
+        ...
+
+    def listen(self, take: Callable[[Stream], None]) -> AbstractContextManager[int]:
+        """Listen on the host's loopback, and give the port. Each connection is given to `take`, which returns at once.
+
+        It ends with the context, and with the transport's present connection. Raises `ConnectionRefusedError` where
+        the host forbids it.
+        """
+        ...
+
+    def reached(self) -> Reached | None:
+        """Where the host is; None for this machine."""
         ...
 
     def close(self) -> None:
@@ -58,6 +104,14 @@ class Held(Protocol):
 
     def write(self, data: bytes) -> None:
         """Write to its standard input."""
+        ...
+
+    def read(self) -> bytes:
+        """Give what it has written, as it comes; b"" at its end."""
+        ...
+
+    def finish(self) -> None:
+        """End its standard input."""
         ...
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from provisioning.errors import CommandError
-from provisioning.transport.base import Completed, OnOutput, decoded_lines
+from provisioning.transport.base import Completed, OnOutput, Stream, decoded_lines
 
 
 class _HeldProcess:
@@ -23,6 +24,15 @@ class _HeldProcess:
         assert self._process.stdin is not None
         self._process.stdin.write(data)
         self._process.stdin.flush()
+
+    def read(self) -> bytes:
+        assert self._process.stdout is not None
+        chunk: bytes = self._process.stdout.read1(65536)  # type: ignore[attr-defined]
+        return chunk
+
+    def finish(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
 
 class LocalTransport:
@@ -55,7 +65,7 @@ class LocalTransport:
         return Completed(exit_code, b"".join(output), b"".join(errors))
 
     @contextmanager
-    def hold(self, command: str, stdin: bytes) -> Iterator[_HeldProcess]:
+    def hold(self, command: str, stdin: bytes, *, silence: float | None = None) -> Iterator[_HeldProcess]:
         """Keep `command` running; see `Transport.hold`."""
         process = _start(command)
         assert process.stdin is not None
@@ -64,13 +74,26 @@ class LocalTransport:
             process.stdin.flush()
             yield _HeldProcess(process)
         finally:
-            process.stdin.close()
-            process.wait(timeout=10)
+            _end(process)
 
     @contextmanager
     def forward(self, address: str, port: int) -> Iterator[str]:
         """Give the place itself: it is on this machine already."""
         yield f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+    @contextmanager
+    def listen(self, take: Callable[[Stream], None]) -> Iterator[int]:
+        """Listen on this machine's loopback; see `Transport.listen`."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            threading.Thread(target=_accept, args=(listener, take), daemon=True).start()
+            try:
+                yield int(listener.getsockname()[1])
+            finally:
+                with suppress(OSError):
+                    listener.shutdown(socket.SHUT_RDWR)
+
+    def reached(self) -> None:
+        """Nowhere else than here."""
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -107,6 +130,26 @@ def _start(command: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         ["/bin/sh", "-c", command], stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, cwd="/"
     )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Close its standard input, and end it where that does not."""
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):
+        process.stdin.close()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()
+
+
+def _accept(listener: socket.socket, take: Callable[[Stream], None]) -> None:
+    while True:
+        try:
+            take(listener.accept()[0])
+        except OSError:
+            return
 
 
 def _feed(process: subprocess.Popen[bytes], stdin: bytes) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from provisioning.errors import ConnectionLostError
-from provisioning.transport.base import Completed, OnOutput, decoded_lines
+from provisioning.transport.base import Completed, OnOutput, Reached, Stream, decoded_lines
 
 PIECE = 1 << 20
 """Bytes that are given to paramiko at once."""
@@ -32,6 +32,13 @@ class _HeldChannel:
 
     def write(self, data: bytes) -> None:
         self._channel.sendall(data)
+
+    def read(self) -> bytes:
+        chunk: bytes = self._channel.recv(65536)
+        return chunk
+
+    def finish(self) -> None:
+        self._channel.shutdown_write()
 
 
 class SshTransport:
@@ -77,10 +84,10 @@ class SshTransport:
         return Completed(exit_code, b"".join(output), b"".join(errors))
 
     @contextmanager
-    def hold(self, command: str, stdin: bytes) -> Iterator[_HeldChannel]:
+    def hold(self, command: str, stdin: bytes, *, silence: float | None = HELD_SILENCE) -> Iterator[_HeldChannel]:
         """Keep `command` running; see `Transport.hold`."""
         channel = self._channel()
-        channel.settimeout(HELD_SILENCE)
+        channel.settimeout(silence)
         try:
             try:
                 channel.exec_command(command)
@@ -113,6 +120,26 @@ class SshTransport:
         with self._connection.forward_local(local_port, port, remote_host=address):
             yield f"127.0.0.1:{local_port}"
 
+    @contextmanager
+    def listen(self, take: Callable[[Stream], None]) -> Iterator[int]:
+        """Listen on the host's loopback, as `ssh -R` does; see `Transport.listen`."""
+        transport = self._transport()
+        try:
+            port = transport.request_port_forward("127.0.0.1", 0, lambda channel, origin, server: take(channel))
+        except _ssh_exception() as error:
+            raise ConnectionRefusedError(str(error)) from error
+        try:
+            yield int(port)
+        finally:
+            if transport.is_active():
+                transport.cancel_port_forward("127.0.0.1", port)
+
+    def reached(self) -> Reached:
+        """Where the host is."""
+        key = self._transport().get_remote_server_key()
+        connection = self._connection
+        return Reached(connection.host, connection.port, connection.user, f"{key.get_name()} {key.get_base64()}")
+
     def close(self) -> None:
         """Drop the connection."""
         with self._opening:
@@ -120,12 +147,15 @@ class SshTransport:
                 self._connection.close()
                 self._connection = None
 
-    def _channel(self) -> Any:
+    def _transport(self) -> Any:
         with self._opening:
             if self._connection is None or not self._alive():
                 self._connection = self._reconnect() if self.connections else self._connect()
                 self.connections += 1
-            transport = self._connection.client.get_transport()
+            return self._connection.client.get_transport()
+
+    def _channel(self) -> Any:
+        transport = self._transport()
         try:
             return transport.open_session(timeout=30)
         except (OSError, EOFError, _ssh_exception()) as error:
