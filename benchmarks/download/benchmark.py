@@ -23,7 +23,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
-sys.path[:0] = [str(HERE), *(str(PROJECT / each) for each in ("tests", "tests/unit", "provisioning/templates"))]
+sys.path[:0] = [str(HERE), *(str(PROJECT / each) for each in ("tests", "provisioning/templates"))]
 
 from chart import draw  # noqa: E402
 from clients import CLIENTS, Client  # noqa: E402

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from downloads import Download
+from hubs.downloads import Download
 from servers import ID
 
 from provisioning.templates import modelscope_package
