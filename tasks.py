@@ -242,6 +242,21 @@ def test(ctx: Context, full: bool = False, select: str = "", path: str = "") -> 
     return development.test(ctx, full=full, select=select, path=path)
 
 
+@task(
+    positional=["name"],
+    help={
+        "name": "A folder of benchmarks: compile, download or serving.",
+        "options": "Options of that benchmark, in quotes; --options --help lists them.",
+    },
+)
+@command
+def bench(ctx: Context, name: str, options: str = "") -> Any:
+    """Run a benchmark. Some want root, and an otherwise idle machine: see its README."""
+    from provisioning import development
+
+    return development.bench(ctx, name, options)
+
+
 @task
 @command
 def lint(ctx: Context) -> Any:
@@ -270,5 +285,6 @@ namespace = Collection(
     remove,
     schema,
     test,
+    bench,
     lint,
 )

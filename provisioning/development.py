@@ -10,7 +10,8 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from provisioning.errors import CommandError, ExitCode
+from provisioning.errors import CommandError, ConfigurationError, ExitCode
+from provisioning.spelling import did_you_mean
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -20,6 +21,15 @@ def test(ctx: Context, *, full: bool, select: str, path: str) -> ExitCode:
     command = [sys.executable, "-m", "pytest", "--numprocesses", "2", *([path] if path else [])]
     command += ["-m", "full or not full" if full else "not full"]
     command += ["-k", select] if select else []
+    return ExitCode.FAILED if _run(ctx, "test", [command]) else ExitCode.OK
+
+
+def bench(ctx: Context, name: str, options: str) -> ExitCode:
+    """Run a benchmark with its options. Raises `ConfigurationError` for a name that is none's."""
+    known = sorted(program.parent.name for program in PROJECT.glob("benchmarks/*/benchmark.py"))
+    if name not in known:
+        raise ConfigurationError(f'no benchmark is called "{name}"', remedy=did_you_mean(name, known))
+    command = [sys.executable, "-m", f"benchmarks.{name}.benchmark", *shlex.split(options)]
     return ExitCode.FAILED if _run(ctx, "test", [command]) else ExitCode.OK
 
 

@@ -13,7 +13,8 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
 if TYPE_CHECKING:
@@ -118,8 +119,7 @@ class Git:
     def fetch(self, files: "dict[str, Wanted]") -> None:
         """Bring the files: those in git from git, the others' objects by git-lfs."""
         weights = {name: self._oids[name] for name in files if name in self._oids}
-        for name in files.keys() - weights.keys():
-            self._place(name, lambda path, blob=self._blobs[name]: self._write_blob(blob, path))
+        self._write_blobs([name for name in files if name not in weights])
         objects = set(weights.values())
         for oid in objects:
             # What an interrupted run has left may not have reached the disk; what git-lfs brings now it has hashed.
@@ -211,11 +211,21 @@ class Git:
         if os.path.lexists(beside):
             os.unlink(beside)
 
-    def _write_blob(self, blob: str, path: str) -> None:
-        with open(path, "wb") as file:
-            subprocess.run(
-                ["git", "cat-file", "blob", blob], cwd=self._folder, stdout=file, env=self._environment(), check=True
+    def _write_blobs(self, names: list[str]) -> None:
+        """Write files that are in git itself: by one process, however many there are."""
+        command = ["git", "cat-file", "--batch"]
+        with TemporaryFile() as asked:
+            asked.write("".join(f"{self._blobs[name]}\n" for name in names).encode())
+            asked.seek(0)
+            process = subprocess.Popen(
+                command, cwd=self._folder, stdin=asked, stdout=subprocess.PIPE, env=self._environment()
             )
+        assert process.stdout
+        with process:
+            for name in names:
+                size = int(process.stdout.readline().split()[2])
+                self._place(name, lambda path, size=size: _write(process.stdout, size, path))
+                process.stdout.read(1)  # a line's end after each
 
     def _git(self, *arguments: str, text: bytes = b"") -> bytes:
         done = self._run(*arguments, text=text)
@@ -264,6 +274,14 @@ class Git:
 
 
 _TIED = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+
+
+def _write(stream: IO[bytes], size: int, path: str) -> None:
+    """Write the next bytes of a stream to a file, without having them all in memory."""
+    with open(path, "wb") as file:
+        while block := stream.read(min(size, 1 << 20)):
+            file.write(block)
+            size -= len(block)
 
 
 def _share(source: str, target: str) -> None:

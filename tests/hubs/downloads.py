@@ -24,8 +24,8 @@ class Download:
     told: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 
-    def start(self) -> subprocess.Popen[str]:
-        """Start the program."""
+    def command(self) -> list[str]:
+        """Write what the program is told, which it deletes, and give the command that starts it."""
         asked = {
             "id": "",
             "revision": "",
@@ -39,12 +39,13 @@ class Download:
         about = {"key": "k1", "name": "m", "setting": "models/m", "folder": str(self.folder), "sources": self.sources}
         file = self.folder.with_suffix(".json")
         file.write_text(json.dumps({**asked, **about, **self.told}))
+        return [sys.executable, "-s", str(PROGRAM), str(file)]
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start the program."""
+        environment = {**os.environ, **self.environment}
         return subprocess.Popen(
-            [sys.executable, "-s", str(PROGRAM), str(file)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **self.environment},
+            self.command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
 
     def run(self, **told: Any) -> tuple[int, str]:

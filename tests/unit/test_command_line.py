@@ -65,6 +65,8 @@ def invoke(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["logs", "--lines", "9" * 5000], "--lines: should be"),
         (["chat", "hi", "--max-tokens", "x"], "--max-tokens: should be an integer of at least 1, not 'x'"),
         (["plan", "--model", "/srv/a\nb"], "--model: should be an absolute path"),
+        (["bench", "downlod"], 'no benchmark is called "downlod"\n  → Did you mean "download"?'),
+        (["bench", "x"], "Known are compile, download, serving."),
         (["plan", "--inventory", "x" * 5000], "cannot be read\n    File name too long"),
     ],
 )
@@ -74,6 +76,13 @@ def test_the_value_of_an_option_is_wrong(arguments: list[str], says: str) -> Non
     assert done.stderr.startswith("✗ ")
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["compile", "download", "serving"])
+def test_a_benchmark_is_run_with_its_options(name: str) -> None:
+    done = invoke("--dry", "bench", name, "--options", "--results 'a file'")
+    assert done.returncode == 0, done.stderr
+    assert f"-m benchmarks.{name}.benchmark --results 'a file'" in done.stdout
 
 
 @pytest.mark.parametrize(("text", "number"), [("1", 1), ("50", 50), ("0050", 50)])
