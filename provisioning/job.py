@@ -45,7 +45,10 @@ rm -f "$d/status" "$d/pid"; : >"$d/log"
 cat >"$d/run" <<'END'
 cd /
 /bin/sh "$1/script" </dev/null >>"$1/log" 2>&1
-printf '%s\\n' $? >"$1/status.new"; mv "$1/status.new" "$1/status"
+status=$?
+# It may hold a token or a password: what has ended leaves none behind.
+rm -f "$1/script"
+printf '%s\\n' "$status" >"$1/status.new"; mv "$1/status.new" "$1/status"
 END
 setsid --fork sh -c 'printf "%s\\n" $$ >"$0/pid"; exec /bin/sh "$0/run" "$0"' "$d" \\
     </dev/null >/dev/null 2>&1

@@ -9,7 +9,6 @@ import errno
 import fcntl
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,14 +22,14 @@ if TYPE_CHECKING:
     from provisioning.templates.download_retry import persevering
     from provisioning.templates.download_sources import Listing, Transient, Unavailable, Wanted, say
     from provisioning.templates.download_verify import POINTER
-    from provisioning.templates.git_client import REFUSED, SLOW, first_complaint, shown, without_login
+    from provisioning.templates.git_client import REFUSED, SLOW, TIED, first_complaint, shown, without_login
 else:
     from download_modelscope import ModelScope
     from download_records import OURS, sha256_of
     from download_retry import persevering
     from download_sources import Listing, Transient, Unavailable, Wanted, say
     from download_verify import POINTER
-    from git_client import REFUSED, SLOW, first_complaint, shown, without_login
+    from git_client import REFUSED, SLOW, TIED, first_complaint, shown, without_login
 
 FICLONE = 0x40049409
 """https://man7.org/linux/man-pages/man2/ioctl_ficlonerange.2.html"""
@@ -188,7 +187,7 @@ class Git:
         author = ("-c", "user.name=x", "-c", "user.email=x@x")
         commit = self._git(*author, "commit-tree", "-m", "wanted", tree).decode().strip()
         # As a program of its own, which ends with us: a child of git's would go on alone.
-        command = [*_TIED, "git-lfs", "fetch", "origin", commit]
+        command = [*TIED, "git-lfs", "fetch", "origin", commit]
         done = self._command(command)
         words = done.stderr.decode(errors="replace")
         if "no space left" in words.lower():
@@ -271,9 +270,6 @@ class Git:
             **{f"GIT_CONFIG_VALUE_{number}": value for number, (_, _, value) in enumerate(pairs)},
             **self._variables,
         }
-
-
-_TIED = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 
 
 def _write(stream: IO[bytes], size: int, path: str) -> None:

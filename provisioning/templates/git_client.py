@@ -2,11 +2,15 @@
 
 import os
 import re
+import shutil
 import subprocess
 from urllib.parse import unquote, urlsplit
 
 LOGIN = re.compile(r"(?<=//)[^/?#\s]+@")
 """All that stands before a URL's host; a password may hold a raw @."""
+
+TIED = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+"""How a program is run that is to end with us, however we end."""
 
 SLOW = ("-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60")
 """A connection below a kilobyte a second for a minute is a dead one."""

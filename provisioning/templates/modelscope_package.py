@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from provisioning.templates.download_retry import persevering
     from provisioning.templates.download_sources import Transient, Unavailable, say
-    from provisioning.templates.git_client import shown
+    from provisioning.templates.git_client import TIED, shown
 else:
     from download_retry import persevering
     from download_sources import Transient, Unavailable, say
-    from git_client import shown
+    from git_client import TIED, shown
 
 PACKAGES = ("modelscope==1.40.2", "modelscope-hub==0.5.1")
 """The package, and the one that does its work."""
@@ -26,8 +26,6 @@ LASTING = re.compile(r"\[E(?:2020|300[12]|302[01])\]|\[Errno (?:13|30)\]")
 """What another attempt would not mend: https://github.com/modelscope/modelscope_hub, errors.py; after E2020 (wrong
 bytes) the package has tried three times. Errors 13 and 30: the folder may not be written to."""
 FULL = {"No space left on device": errno.ENOSPC, "Disk quota exceeded": errno.EDQUOT}
-TIED = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
-"""A download ends with the job that began it."""
 
 
 def run(program: str, arguments: list[str], endpoint: str, token: str, text: str = "") -> None:
