@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import quote
 
 if TYPE_CHECKING:
     from provisioning.templates.download_modelscope import ModelScope
@@ -22,22 +21,21 @@ if TYPE_CHECKING:
     from provisioning.templates.download_retry import persevering
     from provisioning.templates.download_sources import Listing, Transient, Unavailable, Wanted, say
     from provisioning.templates.download_verify import POINTER
-    from provisioning.templates.git_client import REFUSED, SLOW, TIED, first_complaint, shown, without_login
+    from provisioning.templates.git_client import SLOW, TIED, shown
+    from provisioning.templates.git_repository import MISSING, Repository
 else:
     from download_modelscope import ModelScope
     from download_records import OURS, sha256_of
     from download_retry import persevering
     from download_sources import Listing, Transient, Unavailable, Wanted, say
     from download_verify import POINTER
-    from git_client import REFUSED, SLOW, TIED, first_complaint, shown, without_login
+    from git_client import SLOW, TIED, shown
+    from git_repository import MISSING, Repository
 
 FICLONE = 0x40049409
 """https://man7.org/linux/man-pages/man2/ioctl_ficlonerange.2.html"""
 LARGEST_POINTER = 1024
 """Bytes: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md"""
-RETRIES = "lfs.transfer.maxretries=1"
-"""It is our policy that tries again: https://github.com/git-lfs/git-lfs/blob/main/docs/man/git-lfs-config.adoc"""
-MISSING = re.compile(r"couldn't find remote ref|not our ref|unadvertised object|bad object")
 LFS_REFUSED = re.compile(r"\b40[134]\b|does not exist on the server|authenticat|authoriz|forbidden|not found", re.I)
 OF_LFS = re.compile(rb"oid sha256:([0-9a-f]{64})\nsize (\d+)\n")
 
@@ -47,21 +45,20 @@ class Git:
 
     def __init__(self, config: dict[str, Any], folder: str) -> None:
         url = config["endpoint"].rstrip("/") + "/" + config["id"] + ".git"
-        self._config, self._folder, self._git_folder = config, folder, os.path.join(folder, ".git")
-        self._revision, self.shown = config["revision"], shown(url)
-        token = quote(config["token"], safe="")
-        url = re.sub("(?<=://)", f"oauth2:{token}@", url, count=1) if token and not url.startswith("file:") else url
-        self._url, self._login, self._variables = without_login(url)
+        self._config, self._folder, self._revision = config, folder, config["revision"]
+        self._repository = Repository(folder, url, config["token"])
+        self._git, self.shown = self._repository.git, self._repository.shown
         self._blobs: dict[str, str] = {}
         self._oids: dict[str, str] = {}
         self.proven: dict[str, str] = {}
 
     def listing(self) -> "Listing":
         """Fetch the commit without its weights, and read what it has."""
-        if not os.path.isdir(self._git_folder):
+        if not os.path.isdir(self._repository.git_folder):
             self._git("init", "-q")
-        if self._run("remote", "set-url", "origin", self._url).returncode:
-            self._git("remote", "add", "origin", self._url)
+        if "origin" not in self._git("remote").decode().split():
+            self._git("remote", "add", "origin", self._repository.url)
+        self._git("remote", "set-url", "origin", self._repository.url)
         say(f"git: fetching {self._revision or 'the default branch'} of {self.shown}")
         persevering("git", attempts=self._config["attempts"])(self._fetch_commit)
         commit = self._git("rev-parse", "FETCH_HEAD^{commit}").decode().strip()
@@ -82,7 +79,7 @@ class Git:
             return
         except Unavailable as error:
             if not MISSING.search(str(error)):
-                raise
+                raise Unavailable(self._explained(str(error))) from error
             if not re.fullmatch(r"[0-9a-f]{7,40}", wanted):
                 raise Unavailable(f"{self.shown} has no revision {wanted}{self._close_revisions()}") from error
         # Some servers give a commit only with all that leads to it.
@@ -93,7 +90,7 @@ class Git:
             raise Unavailable(f"{self.shown} has no revision {wanted}") from error
 
     def _close_revisions(self) -> str:
-        said = self._run(*SLOW, "ls-remote", "--heads", "--tags", "origin").stdout.decode(errors="replace")
+        said = self._repository.tried(*SLOW, "ls-remote", "--heads", "--tags", "origin")
         known = [re.sub(r"^refs/(heads|tags)/", "", row.partition("\t")[2]) for row in said.splitlines()]
         close = difflib.get_close_matches(self._revision, known, 3, 0.5)
         return (
@@ -136,10 +133,11 @@ class Git:
         """Let the clone stand at this commit, and on its branch, so that a person can pull."""
         self._git("lfs", "install", "--local", "--skip-repo")
         self._git("read-tree", revision)
-        said = self._run(*SLOW, "ls-remote", "--symref", "origin", "HEAD", f"refs/heads/{self._revision or 'HEAD'}")
-        default, *_ = [*re.findall(r"^ref: refs/heads/(\S+)\tHEAD$", said.stdout.decode(), re.MULTILINE), ""]
+        asked = ("HEAD", f"refs/heads/{self._revision or 'HEAD'}")
+        said = self._repository.tried(*SLOW, "ls-remote", "--symref", "origin", *asked)
+        default, *_ = [*re.findall(r"^ref: refs/heads/(\S+)\tHEAD$", said, re.MULTILINE), ""]
         branch = self._revision or default
-        if f"\trefs/heads/{branch}\n" not in said.stdout.decode() and branch != default:
+        if f"\trefs/heads/{branch}\n" not in said and branch != default:
             self._git("update-ref", "--no-deref", "HEAD", revision)
             return
         for reference in (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"):
@@ -162,7 +160,7 @@ class Git:
 
     def _parts(self) -> Iterator[tuple[str, str]]:
         """Paths and objects of unfinished files: `OID` and digits while git-lfs fetches, `OID.part` after it failed."""
-        folder = os.path.join(self._git_folder, "lfs/incomplete")
+        folder = os.path.join(self._repository.git_folder, "lfs/incomplete")
         for name in os.listdir(folder) if os.path.isdir(folder) else ():
             yield os.path.join(folder, name), name[:64]
 
@@ -177,7 +175,7 @@ class Git:
             os.replace(path, os.path.join(os.path.dirname(path), f"{oid}.part"))
 
     def _object(self, oid: str) -> str:
-        return os.path.join(self._git_folder, "lfs/objects", oid[:2], oid[2:4], oid)
+        return os.path.join(self._repository.git_folder, "lfs/objects", oid[:2], oid[2:4], oid)
 
     def _fetch_objects(self, missing: dict[str, str]) -> None:
         """Bring objects with git-lfs: of a commit that has those and no others, whatever their names are."""
@@ -188,7 +186,7 @@ class Git:
         commit = self._git(*author, "commit-tree", "-m", "wanted", tree).decode().strip()
         # As a program of its own, which ends with us: a child of git's would go on alone.
         command = [*TIED, "git-lfs", "fetch", "origin", commit]
-        done = self._command(command)
+        done = self._repository.run(command)
         words = done.stderr.decode(errors="replace")
         if "no space left" in words.lower():
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -217,7 +215,7 @@ class Git:
             asked.write("".join(f"{self._blobs[name]}\n" for name in names).encode())
             asked.seek(0)
             process = subprocess.Popen(
-                command, cwd=self._folder, stdin=asked, stdout=subprocess.PIPE, env=self._environment()
+                command, cwd=self._folder, stdin=asked, stdout=subprocess.PIPE, env=self._repository.environment
             )
         assert process.stdout
         with process:
@@ -225,17 +223,6 @@ class Git:
                 size = int(process.stdout.readline().split()[2])
                 self._place(name, lambda path, size=size: _write(process.stdout, size, path))
                 process.stdout.read(1)  # a line's end after each
-
-    def _git(self, *arguments: str, text: bytes = b"") -> bytes:
-        done = self._run(*arguments, text=text)
-        if done.returncode:
-            words = done.stderr.decode(errors="replace")
-            said = shown(first_complaint(words)) or f"git ended with {done.returncode}"
-            if "No space left" in words:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            final = REFUSED.search(words) or MISSING.search(words) or "fetch" not in arguments
-            raise Unavailable(self._explained(said)) if final else Transient(said)
-        return done.stdout
 
     def _explained(self, said: str) -> str:
         """What git said, and what to do about it."""
@@ -248,28 +235,6 @@ class Git:
             close = ModelScope({**self._config, "attempts": 1}, self._folder).close_models()
             return f"there is no model {self._config['id']} at {self.shown} ({said}){close}"
         return said
-
-    def _run(self, *arguments: str, text: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
-        return self._command(["git", *arguments], text)
-
-    def _command(self, command: list[str], text: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
-        return subprocess.run(
-            command, cwd=self._folder, input=text, env=self._environment(), capture_output=True, check=False
-        )
-
-    def _environment(self) -> dict[str, str]:
-        """No terminal to ask at, no weights by git itself, and the login, which git-lfs takes from git."""
-        pairs = [option.partition("=") for option in (*self._login[1::2], RETRIES)]
-        return {
-            **os.environ,
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_LFS_SKIP_SMUDGE": "1",
-            "LC_ALL": "C.UTF-8",
-            "GIT_CONFIG_COUNT": str(len(pairs)),
-            **{f"GIT_CONFIG_KEY_{number}": key for number, (key, _, _) in enumerate(pairs)},
-            **{f"GIT_CONFIG_VALUE_{number}": value for number, (_, _, value) in enumerate(pairs)},
-            **self._variables,
-        }
 
 
 def _write(stream: IO[bytes], size: int, path: str) -> None:

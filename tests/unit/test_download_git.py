@@ -155,6 +155,14 @@ def test_what_can_pass_is_tried_again(download: Download, line: FaultyProxy, mod
     assert same_files(download.folder, model)
 
 
+@pytest.mark.parametrize("path", ["*/info/refs", "*/objects/batch"])
+def test_it_waits_as_long_as_the_server_asks(download: Download, line: FaultyProxy, path: str) -> None:
+    line.fail(path, status=429, headers={"Retry-After": "4"}, times=1)
+    began = time.monotonic()
+    download.succeed()
+    assert time.monotonic() - began > 4
+
+
 def test_there_is_no_such_model(download: Download) -> None:
     code, said = download.run(id="Qwen/none")
     assert code == 1

@@ -55,8 +55,8 @@ def test_the_step_brings_the_program_the_folder_and_the_model() -> None:
 
 def test_every_module_of_the_program_is_sent() -> None:
     folder = Path(model.load("download_model.sh").filename or "").parent
-    names = {each.name for pattern in ("download_*.py", "modelscope_*.py") for each in folder.glob(pattern)}
-    assert names | {"git_client.py"} == set(model.PROGRAM)
+    names = {each.name for pattern in ("download_*.py", "modelscope_*.py", "git_*.py") for each in folder.glob(pattern)}
+    assert names == set(model.PROGRAM)
 
 
 def test_to_download_takes_no_vllm_unless_a_model_is_trained() -> None:
