@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from provisioning.errors import CommandError
@@ -31,7 +31,7 @@ class LocalTransport:
     connections = 0
 
     def execute(
-        self, command: str, stdin: bytes, *, timeout: float | None = None, on_output: OnOutput | None = None
+        self, command: str, stdin: Iterable[bytes], *, timeout: float | None = None, on_output: OnOutput | None = None
     ) -> Completed:
         """Run `command`; see `Transport.execute`."""
         process = _start(command)
@@ -109,10 +109,11 @@ def _start(command: str) -> subprocess.Popen[bytes]:
     )
 
 
-def _feed(process: subprocess.Popen[bytes], stdin: bytes) -> None:
+def _feed(process: subprocess.Popen[bytes], stdin: Iterable[bytes]) -> None:
     assert process.stdin is not None
     try:
-        process.stdin.write(stdin)
+        for piece in stdin:
+            process.stdin.write(piece)
         process.stdin.close()
     except BrokenPipeError:
         pass  # it ended without reading all; its exit code and its words say why
