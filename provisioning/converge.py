@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from provisioning import facts, gpu_sharing, made, probe
+from provisioning import facts, fitting, gpu_sharing, made, probe
 from provisioning.errors import IncompatibleError, NotConvergedError, ProvisioningError
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
@@ -61,7 +61,7 @@ def survey(host: Host, entry: HostEntry) -> Site:
     """Gather the facts and derive what follows from them: one round trip, two on a host with a choice to make."""
     settings = entry.settings
     found = facts.gather(host, account=settings.account, conda_path=settings.miniconda.path)
-    site = Site(entry.name, settings, found)
+    site = Site(entry.name, settings, found, entry.offline)
     if site.must_look_for_downloads:
         # An installer that nobody knows is refused where it is wanted: who only looks is to see all the rest.
         with suppress(IncompatibleError):
@@ -70,10 +70,11 @@ def survey(host: Host, entry: HostEntry) -> Site:
 
 
 def survey_to_change(host: Host, entry: HostEntry) -> Site:
-    """As `survey`; raises `IncompatibleError`, before anything is installed, where Python, vLLM and GPUs do not fit."""
+    """As `survey`; raises `IncompatibleError`, before anything is installed, where versions or a bundle do not fit."""
     site = survey(host, entry)
     gpu_sharing.require(site)
     site.require_compatible()
+    fitting.require(site)
     return site
 
 

@@ -15,6 +15,7 @@ from provisioning.errors import ConfigurationError
 from provisioning.host_patterns import matching, split
 from provisioning.inventory_file import label_of, read_inventory
 from provisioning.inventory_tree import Tree
+from provisioning.offline import Offline
 from provisioning.settings import HostSettings
 from provisioning.spelling import is_foreign, misspelt, renaming
 from provisioning.ssh_settings import SshSettings, SshVariables
@@ -38,6 +39,8 @@ class HostEntry:
     problems: tuple[str, ...] = ()
     describe: Callable[[KeyPath, str], str] = field(default=Document("settings").describe, repr=False, compare=False)
     """Gives a problem of the setting at a path as one line, with where that is written."""
+    offline: Offline | None = field(default=None, compare=False)
+    """The bundle that it is provisioned from in this run, if from one."""
 
 
 @dataclass(frozen=True)

@@ -42,18 +42,15 @@ def send(
     bytes that have arrived. Raises `CommandError` where it cannot be written, or is not what it should be, and
     `ConnectionLostError` when the connection breaks: called again, it goes on where it stopped.
     """
-    size, digest = file.stat().st_size, sha256 or sha256_of(file)
-    new = f"{path}.new"
-    offset = _arrived(host, new, size) if size >= RESUMED else 0
+    size, digest, new = file.stat().st_size, sha256 or sha256_of(file), f"{path}.new"
+    arrived = _arrived(host, new, size) if size >= RESUMED else 0
     words = {"new": quote(new), "path": quote(path), "size": size, "sha256": digest, "other": OTHER}
     words["touch"] = f"touch -d @{mtime_ns // 10**9}.{mtime_ns % 10**9:09} {quote(new)}; " if mtime_ns else ""
     words["then"] = f" && {{ {then}; }}" if then else ""
-    for start in dict.fromkeys((offset, 0)):
-        script = _TAKE.format(offset=start, **words)
-        taken = host.feed(
-            f"runuser -u {quote(account)} -- /bin/sh -c {quote(script)}" if account else script,
-            _pieces(file, start, on_sent),
-        )
+    # What had arrived may be the beginning of another file.
+    for offset in dict.fromkeys((arrived, 0)):
+        script = _as(account, _TAKE.format(offset=offset, **words))
+        taken = host.feed(script, _pieces(file, offset, on_sent))
         if taken.exit_code == 0:
             return
         if taken.exit_code != OTHER:
@@ -63,6 +60,10 @@ def send(
         cause=f"{file} should have the SHA-256 {digest}",
         remedy="Copy that file again to this machine, then run the same command again.",
     )
+
+
+def _as(account: str, script: str) -> str:
+    return f"runuser -u {quote(account)} -- /bin/sh -c {quote(script)}" if account else script
 
 
 def _arrived(host: Host, new: str, size: int) -> int:

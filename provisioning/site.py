@@ -8,6 +8,7 @@ from provisioning import gpus, releases
 from provisioning.errors import IncompatibleError
 from provisioning.facts import STATE, Facts
 from provisioning.miniconda import Installer, installer
+from provisioning.offline import Offline
 from provisioning.settings import HostSettings
 
 TOOLS = f"{STATE}/tools"
@@ -27,6 +28,8 @@ class Site:
     name: str
     settings: HostSettings
     facts: Facts
+    offline: Offline | None = None
+    """The bundle that it is provisioned from, where nothing comes from the network."""
 
     @property
     def account(self) -> str:

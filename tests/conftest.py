@@ -13,7 +13,7 @@ SHARED = {
     "provisioned": tuple(
         f"hosts/test_{name}"
         for name in (
-            *("compile", "fleet", "idempotence", "interruptions", "locking"),
+            *("compile", "fleet", "idempotence", "interruptions", "locking", "offline"),
             *("miniconda", "packages", "quoting", "removal"),
         )
     ),

@@ -10,6 +10,7 @@ from pathlib import Path
 from provisioning.clients import demo_model
 from provisioning.host import as_account, quote
 from provisioning.resources import Directory, Product, Resource
+from provisioning.resources.bundled_model import BundledModel
 from provisioning.resources.model_folder import ModelFolder
 from provisioning.site import Site
 
@@ -21,6 +22,9 @@ def resources(site: Site) -> Iterator[Resource]:
         if site.settings.models[name].method == "demo":
             yield Directory(path.rpartition("/")[0], site.account, site.group, lenient=True)
             yield _demo(site, name, path)
+        elif site.offline and site.offline.bundle.model(name):
+            yield Directory(path.rpartition("/")[0], site.account, site.group, lenient=True)
+            yield BundledModel(name, path, site.account, site.home, site.offline.bundle)
         else:
             yield ModelFolder(name, path, site.account)
 
