@@ -161,3 +161,21 @@ def test_another_release_is_refused_before_anything_is_changed(
     assert "system: the bundle is for debian 12, and the host needs debian 13" in done.output
     assert "Python: the bundle is for 3.11, and the host needs 3.13" in done.output
     assert one.run("ls -d /var/lib/vllm*", check=False).stdout == ""
+
+
+@pytest.mark.full
+def test_debian_13(machine: MachineFactory, controller: Controller, tmp_path: Path) -> None:
+    """Bare: not even Python is there before."""
+    bundle = str(tmp_path / "bundle")
+    connected = machine("trixie", binds={str(stubs.make(tmp_path / "stubs")): f"{stubs.PLACE}:rw"})
+    controller.manage(connected, environment=stubs.SETTINGS["environment"]).succeed("provision")
+    stubs.complete(connected)
+    controller.manage(connected, **stubs.SETTINGS).succeed("bundle", "--models", "--to", bundle)
+    connected.discard()
+    one = machine("trixie", isolated=True)
+    assert one.island
+    lost = one.island.refused
+    controller.manage(one, **stubs.SETTINGS).succeed("download", "--offline", bundle)
+    assert "nothing to do" in controller.succeed("download", "--offline", bundle)
+    assert "nothing to do" in controller.succeed("download")
+    assert one.island.refused == lost
