@@ -14,6 +14,7 @@ from invoke.tasks import task
 from provisioning.command_line import COMMON, command, whole_number
 
 CHANGING = {**COMMON, "verbose": "Show every line of every log."}
+OFFLINE = {"offline": "A folder that `bundle` packed: everything comes from it, and no host asks a network."}
 SERVICE = {"service": "Name of one service; all of the host's if left out."}
 MODEL = {
     "model": "Serve this instead: a name of `models`, OWNER/NAME to download, or a folder on the host.",
@@ -21,7 +22,7 @@ MODEL = {
 }
 
 
-@task(help={**CHANGING, **MODEL, "device": "cpu or cuda."})
+@task(help={**CHANGING, **MODEL, **OFFLINE, "device": "cpu or cuda."})
 @command
 def up(
     ctx: Context,
@@ -30,18 +31,22 @@ def up(
     model: str = "",
     service: str = "",
     device: str = "",
+    offline: str = "",
     verbose: bool = False,
 ) -> Any:
     """Do the whole job: environment, vLLM, model, service, first token; then ask the model a question."""
     from provisioning import commands
 
-    return commands.up(ctx, inventory, hosts, model=model, service=service, device=device, verbose=verbose)
+    return commands.up(
+        ctx, inventory, hosts, model=model, service=service, device=device, offline=offline, verbose=verbose
+    )
 
 
 @task(
     help={
         **COMMON,
         **MODEL,
+        **OFFLINE,
         "device": "cpu or cuda.",
         "json": "Print an object `hosts` instead of text.",
         "detailed_exitcode": "Exit with 0 for nothing to do, 1 for an error, 2 for changes.",
@@ -55,34 +60,43 @@ def plan(
     model: str = "",
     service: str = "",
     device: str = "",
+    offline: str = "",
     json: bool = False,
     detailed_exitcode: bool = False,
 ) -> Any:
     """Show what `up` would change, as diffs; change nothing."""
     from provisioning import commands
 
-    overrides = {"model": model, "service": service, "device": device}
+    overrides = {"model": model, "service": service, "device": device, "offline": offline}
     return commands.plan(inventory, hosts, as_json=json, detailed_exitcode=detailed_exitcode, **overrides)
 
 
-@task(help=CHANGING)
+@task(help={**CHANGING, **OFFLINE})
 @command
-def provision(ctx: Context, hosts: str = "", inventory: str = "", verbose: bool = False) -> Any:
+def provision(ctx: Context, hosts: str = "", inventory: str = "", offline: str = "", verbose: bool = False) -> Any:
     """Install system packages, compilers, Miniconda, mirrors and the Python environment."""
     from provisioning import commands
 
-    return commands.converge(ctx, inventory, hosts, "PROVISION", verbose=verbose)
+    return commands.converge(ctx, inventory, hosts, "PROVISION", offline=offline, verbose=verbose)
 
 
-@task(help={**CHANGING, "device": "cpu or cuda.", "method": "auto, wheel or source."})
+@task(help={**CHANGING, **OFFLINE, "device": "cpu or cuda.", "method": "auto, wheel or source."})
 @command
 def build(
-    ctx: Context, hosts: str = "", inventory: str = "", device: str = "", method: str = "", verbose: bool = False
+    ctx: Context,
+    hosts: str = "",
+    inventory: str = "",
+    device: str = "",
+    method: str = "",
+    offline: str = "",
+    verbose: bool = False,
 ) -> Any:
     """Install vLLM into the environment, and prove that it works there."""
     from provisioning import commands
 
-    return commands.converge(ctx, inventory, hosts, "BUILD", device=device, method=method, verbose=verbose)
+    return commands.converge(
+        ctx, inventory, hosts, "BUILD", device=device, method=method, offline=offline, verbose=verbose
+    )
 
 
 @task(
@@ -110,7 +124,7 @@ def releases(ctx: Context, hosts: str = "", inventory: str = "") -> Any:
     return show_releases(inventory, hosts)
 
 
-@task(help={**CHANGING, **MODEL, "verify": "Hash every file again, and download what is wrong."})
+@task(help={**CHANGING, **MODEL, **OFFLINE, "verify": "Hash every file again, and download what is wrong."})
 @command
 def download(
     ctx: Context,
@@ -119,24 +133,33 @@ def download(
     model: str = "",
     service: str = "",
     verify: bool = False,
+    offline: str = "",
     verbose: bool = False,
 ) -> Any:
     """Put the models of the services on the hosts."""
     from provisioning import commands
 
-    options = {"model": model, "service": service}
+    options = {"model": model, "service": service, "offline": offline}
     return commands.converge(ctx, inventory, hosts, "DOWNLOAD", verify=verify, verbose=verbose, **options)
 
 
-@task(help={**CHANGING, **MODEL})
+@task(help={**CHANGING, **MODEL, **OFFLINE})
 @command
 def serve(
-    ctx: Context, hosts: str = "", inventory: str = "", model: str = "", service: str = "", verbose: bool = False
+    ctx: Context,
+    hosts: str = "",
+    inventory: str = "",
+    model: str = "",
+    service: str = "",
+    offline: str = "",
+    verbose: bool = False,
 ) -> Any:
     """Register the services and start them; done when each has generated a token."""
     from provisioning import commands
 
-    return commands.converge(ctx, inventory, hosts, "SERVE", model=model, service=service, verbose=verbose)
+    return commands.converge(
+        ctx, inventory, hosts, "SERVE", model=model, service=service, offline=offline, verbose=verbose
+    )
 
 
 @task(help=COMMON)
@@ -155,6 +178,23 @@ def status(ctx: Context, hosts: str = "", inventory: str = "", json: bool = Fals
     from provisioning import operations
 
     return operations.status(inventory, hosts, as_json=json)
+
+
+@task(
+    help={
+        **CHANGING,
+        "to": "Folder to pack into: a new one, or one that is to be gone on with.",
+        "models": "Pack models whose folder the inventory names (path), too; downloaded ones always are.",
+    }
+)
+@command
+def bundle(
+    ctx: Context, hosts: str = "", inventory: str = "", to: str = "", models: bool = False, verbose: bool = False
+) -> Any:
+    """Pack all that a host has into a folder, for hosts of its kind that have no network: see `up --offline`."""
+    from provisioning import packing
+
+    return packing.bundle(ctx, inventory, hosts, to, models=models, verbose=verbose)
 
 
 @task(help={**COMMON, **SERVICE, "follow": "Go on until Ctrl-C.", "lines": "Lines to show of each service."})
@@ -274,6 +314,7 @@ namespace = Collection(
     wheels,
     releases,
     download,
+    bundle,
     serve,
     doctor,
     status,

@@ -21,6 +21,7 @@ from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 from provisioning.given_secrets import missing_keys, missing_tokens
 from provisioning.inventory import HostEntry
 from provisioning.report import Report
+from provisioning.with_bundle import with_bundle
 from provisioning.with_model import with_model
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -156,13 +157,15 @@ def as_object(outcome: Outcome) -> dict[str, Any]:
 
 
 def _entries(
-    path: str, hosts: str, *, model: str = "", service: str = "", device: str = "", method: str = ""
+    path: str, hosts: str, *, model: str = "", service: str = "", device: str = "", method: str = "", offline: str = ""
 ) -> list[HostEntry]:
     build = {key: value for key, value in (("device", device), ("method", method)) if value}
     entries = load(path, hosts, {"build": build} if build else None)
     if service and not model:
         raise ConfigurationError("--service goes with --model", remedy="It names the service whose model is replaced.")
-    return [with_model(entry, model, service) for entry in entries] if model else entries
+    if model:
+        entries = [with_model(entry, model, service) for entry in entries]
+    return with_bundle(entries, offline) if offline else entries
 
 
 def doctor(path: str, hosts: str) -> ExitCode:

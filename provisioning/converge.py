@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from provisioning import facts, gpu_sharing, made, probe
+from provisioning import facts, fitting, gpu_sharing, made, probe
 from provisioning.distribution import DISTRIBUTION
 from provisioning.errors import IncompatibleError, NotConvergedError, ProvisioningError
 from provisioning.host import Host
@@ -64,7 +64,7 @@ def survey(host: Host, entry: HostEntry) -> Site:
     settings = entry.settings
     paths = [path_of(name, model) for name, model in settings.models.items() if model.is_downloaded]
     found = facts.gather(host, account=settings.account, conda_path=settings.miniconda.path, model_paths=paths)
-    site = Site(entry.name, settings, found, entry.verification)
+    site = Site(entry.name, settings, found, entry.verification, entry.offline)
     if site.must_look_for_downloads:
         # An installer that nobody knows is refused where it is wanted: who only looks is to see all the rest.
         with suppress(IncompatibleError):
@@ -73,10 +73,11 @@ def survey(host: Host, entry: HostEntry) -> Site:
 
 
 def survey_to_change(host: Host, entry: HostEntry) -> Site:
-    """As `survey`; raises `IncompatibleError`, before anything is installed, where Python, vLLM and GPUs do not fit."""
+    """As `survey`; raises `IncompatibleError`, before anything is installed, where versions or a bundle do not fit."""
     site = survey(host, entry)
     gpu_sharing.require(site)
     site.require_compatible()
+    fitting.require(site)
     return site
 
 

@@ -34,8 +34,15 @@ def open_host(entry: HostEntry) -> Host:
             "password for sudo (on every host that wants one)", variable="PROVISION_SUDO_PASSWORD"
         ),
         may_become=entry.ssh.become is not False,
-        environment=network_environment() if entry.ssh.connection == "local" else "",
+        environment=_environment(entry),
     )
+
+
+def _environment(entry: HostEntry) -> str:
+    """Shell that sets how the host reaches the network: not at all, as this machine does, or as it does by itself."""
+    if entry.offline:
+        return entry.offline.exports()
+    return network_environment() if entry.ssh.connection == "local" else ""
 
 
 def _known_sudo_password(entry: HostEntry) -> str | None:

@@ -7,18 +7,17 @@ no process list, and arrives byte for byte.
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 import secrets
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import chain
 
 from provisioning import becoming
 from provisioning.errors import CommandError
-from provisioning.transport.base import Completed, Held, OnOutput, Transport
+from provisioning.transport.base import Completed, Held, OnOutput, Transport, pieces
 
 quote = shlex.quote
 
@@ -95,7 +94,7 @@ class Host:
         self.round_trips += 1
         completed = self.transport.execute(
             command,
-            preamble + f"{self._environment}{script}\n{_END}".encode(errors="surrogateescape"),
+            pieces(preamble + f"{self._environment}{script}\n{_END}".encode(errors="surrogateescape")),
             timeout=timeout,
             on_output=on_output,
         )
@@ -136,19 +135,18 @@ class Host:
         line = f'eval "$(printf %s {encoded} | base64 -d)"\n'
         return self.transport.hold(command, preamble + line.encode(), silence=silence)
 
-    def send(self, file: Path, path: str) -> None:
-        """Copy a file of this machine to a path of root's, whole or not at all.
+    def feed(self, script: str, data: Iterable[bytes], *, timeout: float | None = 120) -> Result:
+        """Run one line of shell as root, in one round trip, with pieces of data on its standard input.
 
-        Raises `CommandError` where it cannot be written, and `ConnectionLostError` when the connection breaks.
+        `timeout`: seconds without output. Raises `ConnectionLostError` when the connection breaks.
         """
-        data = file.read_bytes()
-        new, digest = quote(f"{path}.new"), hashlib.sha256(data).hexdigest()
-        script = f'umask 022; cat >{new} && [ "$(sha256sum <{new})" = "{digest}  -" ] && mv {new} {quote(path)}'
         command, preamble = self.hold_command()
         self.round_trips += 1
-        completed = _decoded(self.transport.execute(command, preamble + f"{script}\n".encode() + data, timeout=300))
-        if completed.exit_code:
-            raise CommandError(f"{self.name}: {path} cannot be written", cause=completed.words)
+        first = preamble + f"{script}\n".encode(errors="surrogateescape")
+        # It reports nothing but its end; what it writes meanwhile are signs of life.
+        said = bytearray()
+        completed = self.transport.execute(command, chain([first], data), timeout=timeout, on_output=said.extend)
+        return _decoded(Completed(completed.exit_code, bytes(said.replace(b"\0", b"")), completed.stderr))
 
     def close(self) -> None:
         """Drop the connection."""
@@ -167,7 +165,7 @@ NETWORK_VARIABLES = (
     *("http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"),
     *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_CERT", "PIP_TRUSTED_HOST"),
-    *("PIP_PROXY", "PIP_DEFAULT_TIMEOUT"),
+    *("PIP_PROXY", "PIP_DEFAULT_TIMEOUT", "UV_OFFLINE", "UV_PYTHON_DOWNLOADS"),
 )
 """How a host reaches the network: these pass sudo and changes of account, nothing else does."""
 

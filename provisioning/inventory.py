@@ -15,6 +15,7 @@ from provisioning.errors import ConfigurationError
 from provisioning.host_patterns import matching, split
 from provisioning.inventory_file import label_of, read_inventory
 from provisioning.inventory_tree import Tree
+from provisioning.offline import Offline
 from provisioning.settings import HostSettings
 from provisioning.spelling import is_foreign, misspelt, renaming
 from provisioning.ssh_settings import SshSettings, SshVariables
@@ -40,6 +41,8 @@ class HostEntry:
     """Gives a problem of the setting at a path as one line, with where that is written."""
     verification: str = ""
     """Identifies a run in which models are hashed again; "" for none."""
+    offline: Offline | None = field(default=None, compare=False)
+    """The bundle that it is provisioned from in this run, if from one."""
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from pydantic_core import from_json
 
-from provisioning.figures import bar, clock, printable
+from provisioning.figures import amount, bar, clock, printable
 from provisioning.job import JOINED
 from provisioning.masking import masked
 from provisioning.resources.base import Tell
@@ -92,6 +93,31 @@ class Downloading:
         self._tell(line)
         if self._now and not self._now.complete:
             self._tell(self._now.model_copy(update={"note": printable(masked(line))}))
+
+
+class Sending:
+    """Tells how much of several files has been sent, or fetched: after each, and meanwhile now and then."""
+
+    def __init__(self, tell: Tell, size: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tell, self._size, self._clock = tell, size, clock
+        self._done = 0
+        self._said = 0.0
+
+    @contextmanager
+    def file(self, name: str, size: int) -> Iterator[Callable[[int], None]]:
+        """Give what is to be told the bytes of one file that have passed."""
+
+        def on_passed(passed: int) -> None:
+            if self._clock() - self._said > PAUSE:
+                self._say(name, self._done + passed)
+
+        yield on_passed
+        self._done += size
+        self._say(name, self._done)
+
+    def _say(self, name: str, done: int) -> None:
+        self._said = self._clock()
+        self._tell(f"{bar(done / max(self._size, 1))} {amount(done, self._size)}, {name}")
 
 
 def _transfer(line: str) -> Transfer | None:

@@ -9,6 +9,7 @@ from provisioning.errors import IncompatibleError
 from provisioning.facts import STATE, Facts
 from provisioning.miniconda import Installer, installer
 from provisioning.model_settings import Model, path_of
+from provisioning.offline import Offline
 from provisioning.settings import HostSettings
 
 TOOLS = f"{STATE}/tools"
@@ -30,6 +31,8 @@ class Site:
     facts: Facts
     verification: str = ""
     """Identifies a run in which models are hashed again; "" for none."""
+    offline: Offline | None = None
+    """The bundle that it is provisioned from, where nothing comes from the network."""
 
     @property
     def account(self) -> str:

@@ -47,7 +47,7 @@ class Share:
         """Share it again where the connection that shared it was lost. Raises `SourceLostError`."""
         transport = self.place.host.transport
         with asking_the_source():
-            transport.execute("true", b"", timeout=30)
+            transport.execute("true", (), timeout=30)
             if self._connection != transport.connections:
                 self._stack.close()
                 self._connection = transport.connections

@@ -16,6 +16,7 @@ from provisioning.facts import STATE
 from provisioning.host import Host, as_account, quote
 from provisioning.progress import Compiling
 from provisioning.resources.base import Difference, Resource, Tell
+from provisioning.sending import send
 from provisioning.templates import text
 from provisioning.wheel_store import MANIFEST, Store, Target, Wheel
 
@@ -159,8 +160,8 @@ class CompiledWheel(Resource):
     def _put(self, host: Host, wheel: Wheel) -> None:
         folder = quote(self.folder)
         host.run(f"mkdir -p {folder} && rm -f {folder}/*.whl {folder}/{MANIFEST} && chmod 755 {WHEELS} {folder}")
-        host.send(wheel.file, f"{self.folder}/{wheel.file.name}")
-        host.send(wheel.folder / MANIFEST, f"{self.folder}/{MANIFEST}")
+        send(host, wheel.file, f"{self.folder}/{wheel.file.name}", sha256=str(wheel.manifest["sha256"]))
+        send(host, wheel.folder / MANIFEST, f"{self.folder}/{MANIFEST}")
 
     def undo(self, actual: str) -> str:
         """Delete it, and what compiling has left."""

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from provisioning.resources import Resource
 from provisioning.settings import HostSettings
 from provisioning.site import Site
-from provisioning.steps import conda, environment, mirrors, model, service, system, vllm
+from provisioning.steps import conda, environment, mirrors, model, offline, service, system, vllm
 
 STEPS: dict[str, Callable[[Site], Iterator[Resource]]] = {
+    "offline": offline.resources,
     "system": system.resources,
     "conda": conda.resources,
     "mirrors": mirrors.resources,
@@ -20,7 +21,7 @@ STEPS: dict[str, Callable[[Site], Iterator[Resource]]] = {
 }
 
 # Every task brings what it rests on: looking at converged steps costs nothing, so each task works on a bare host.
-PROVISION = ("system", "conda", "mirrors", "environment")
+PROVISION = ("offline", "system", "conda", "mirrors", "environment")
 BUILD = (*PROVISION, "vllm")
 DOWNLOAD = (*BUILD, "model")
 SERVE = (*DOWNLOAD, "service")

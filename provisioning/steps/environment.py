@@ -32,17 +32,21 @@ def resources(site: Site) -> Iterator[Resource]:
     yield File(MANAGER_RECORD, f"{site.manager}\n")
 
 
+def tool_requirements(site: Site) -> tuple[str, ...]:
+    """Give the packages of that environment, pinned."""
+    supervisor = () if site.facts.systemd else (SUPERVISOR,)
+    unearth = (UNEARTH,) if site.compiles and "sdist" in site.settings.build.sources else ()
+    downloaders = DOWNLOADERS if any(model.is_downloaded for model in site.served_models.values()) else ()
+    return (UV, *supervisor, *unearth, *downloaders)
+
+
 def tools(site: Site) -> Product:
     """Give the virtual environment of uv, of supervisor on hosts without systemd, and of what fetching takes."""
-    more = [] if site.facts.systemd else [SUPERVISOR]
-    more += [UNEARTH] if site.compiles and "sdist" in site.settings.build.sources else []
-    more += DOWNLOADERS if any(model.is_downloaded for model in site.served_models.values()) else []
-    wanted = " ".join([UV, *more])
+    wanted = " ".join(tool_requirements(site))
     # pip of the host: it honours the host's configuration (index, certificates, find-links), which uv does not read.
     # An index URL can hold a password, so it is no argument; the settings are the account's, and this is root's pip.
-    exports = "".join(
-        f"export {variable}={quote(value)}\n" for variable, value in pip_conf.variables(site.settings.pip)
-    )
+    variables = [*pip_conf.variables(site.settings.pip), *(site.offline.tools() if site.offline else ())]
+    exports = "".join(f"export {variable}={quote(value)}\n" for variable, value in variables)
     script = exports + (
         f"set -e; umask 022; [ -x {TOOLS}/bin/pip ] || {{ rm -rf {TOOLS}; /usr/bin/python3 -m venv {TOOLS}; }}\n"
         f"{TOOLS}/bin/pip install --disable-pip-version-check --no-input --progress-bar off {wanted}\n"

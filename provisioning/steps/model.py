@@ -17,6 +17,7 @@ from provisioning.host import as_account, quote
 from provisioning.masking import masked
 from provisioning.model_settings import AUTO, Model, name_of
 from provisioning.resources import Directory, File, Product, Resource
+from provisioning.resources.bundled_model import BundledModel
 from provisioning.resources.distributed_model import DistributedModel
 from provisioning.resources.downloaded_model import DownloadedModel
 from provisioning.resources.model_folder import ModelFolder
@@ -56,11 +57,15 @@ def resources(site: Site) -> Iterator[Resource]:
             yield File(f"{LIBRARY}/{name}", text(name))
     for name, model in models.items():
         path = site.model_path(name)
-        if model.method == "path":
+        packed = site.offline is not None and bool(site.offline.bundle.model(name))
+        if model.method == "path" and not packed:
             yield ModelFolder(name, path, site.account)
             continue
         yield Directory(posixpath.dirname(path), site.account, site.group, lenient=True)
-        yield _demo(site, name, path) if model.method == "demo" else _downloaded(site, name, model)
+        if site.offline and packed:
+            yield BundledModel(name, path, site.account, site.home, site.offline.bundle)
+        else:
+            yield _demo(site, name, path) if model.method == "demo" else _downloaded(site, name, model)
 
 
 @cache

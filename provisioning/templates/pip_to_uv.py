@@ -24,6 +24,12 @@ VARIABLES = {
 RANKS = {"global": 0, "install": 1, ":env:": 2}
 
 
+# What installs nothing does not know the flag.
+WITHOUT_INDEX = """uv() {
+    case "$1 ${2-}" in "pip uninstall"|"pip freeze") command uv "$@" ;; *) command uv "$@" --no-index ;; esac
+}"""
+
+
 def settings(listing: str) -> dict[str, str]:
     """Give uv's variables for what `pip config list` printed."""
     found: dict[str, tuple[int, str]] = {}
@@ -48,11 +54,11 @@ def settings(listing: str) -> dict[str, str]:
 
 
 def shell(listing: str) -> str:
-    """Give shell that exports them, and passes the flag with every call of uv."""
+    """Give shell that exports them, and passes the flag with every call of uv that installs."""
     values = settings(listing)
     no_index = values.pop("NO_INDEX", "").lower() in ("1", "true", "t", "yes", "y", "on")
     lines = [f"export {variable}={shlex.quote(value)}" for variable, value in values.items()]
-    return "\n".join([*lines, *(['uv() { command uv "$@" --no-index; }'] if no_index else [])])
+    return "\n".join([*lines, *([WITHOUT_INDEX] if no_index else [])])
 
 
 if __name__ == "__main__":

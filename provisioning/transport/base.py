@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import IO, Protocol
 
 OnOutput = Callable[[bytes], None]
+
+PIECE = 1 << 20
+"""Bytes that are given to a command at once: paramiko copies all that is left for every packet."""
 
 
 class Stream(Protocol):
@@ -57,9 +60,9 @@ class Transport(Protocol):
     """Connections opened so far (0 for this machine)."""
 
     def execute(
-        self, command: str, stdin: bytes, *, timeout: float | None = None, on_output: OnOutput | None = None
+        self, command: str, stdin: Iterable[bytes], *, timeout: float | None = None, on_output: OnOutput | None = None
     ) -> Completed:
-        """Run `command` with `stdin`.
+        """Run `command` with the pieces of `stdin`, one after another, on its standard input.
 
         `timeout` is in seconds without any output. With `on_output` standard output goes there, not into the result.
         Raises `ConnectionLostError` when the connection breaks, or the timeout passes on it (`CommandError` here, where
@@ -113,6 +116,11 @@ class Held(Protocol):
     def finish(self) -> None:
         """End its standard input."""
         ...
+
+
+def pieces(data: bytes) -> Iterator[bytes]:
+    """Cut data that is at hand."""
+    return (data[start : start + PIECE] for start in range(0, len(data), PIECE))
 
 
 def decoded_lines(stream: IO[bytes]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from provisioning.errors import CommandError
@@ -41,7 +41,7 @@ class LocalTransport:
     connections = 0
 
     def execute(
-        self, command: str, stdin: bytes, *, timeout: float | None = None, on_output: OnOutput | None = None
+        self, command: str, stdin: Iterable[bytes], *, timeout: float | None = None, on_output: OnOutput | None = None
     ) -> Completed:
         """Run `command`; see `Transport.execute`."""
         process = _start(command)
@@ -152,10 +152,11 @@ def _accept(listener: socket.socket, take: Callable[[Stream], None]) -> None:
             return
 
 
-def _feed(process: subprocess.Popen[bytes], stdin: bytes) -> None:
+def _feed(process: subprocess.Popen[bytes], stdin: Iterable[bytes]) -> None:
     assert process.stdin is not None
     try:
-        process.stdin.write(stdin)
+        for piece in stdin:
+            process.stdin.write(piece)
         process.stdin.close()
     except BrokenPipeError:
         pass  # it ended without reading all; its exit code and its words say why

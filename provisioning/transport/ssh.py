@@ -6,15 +6,13 @@ Fabric adds unknown host keys silently (its policy is hard-coded to AutoAddPolic
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from provisioning.errors import ConnectionLostError
 from provisioning.transport.base import Completed, OnOutput, Reached, Stream, decoded_lines
 
-PIECE = 1 << 20
-"""Bytes that are given to paramiko at once."""
 HELD_SILENCE = 60
 """Seconds to wait for a line of a command that is kept running, and for the host to take one."""
 
@@ -56,7 +54,7 @@ class SshTransport:
         self._opening = threading.Lock()
 
     def execute(
-        self, command: str, stdin: bytes, *, timeout: float | None = None, on_output: OnOutput | None = None
+        self, command: str, stdin: Iterable[bytes], *, timeout: float | None = None, on_output: OnOutput | None = None
     ) -> Completed:
         """Run `command`; see `Transport.execute`."""
         channel = self._channel()
@@ -180,11 +178,10 @@ def _ssh_exception() -> type[Exception]:
     return SSHException
 
 
-def _feed(channel: Any, stdin: bytes) -> None:
+def _feed(channel: Any, stdin: Iterable[bytes]) -> None:
     try:
-        # paramiko copies all that is left for every packet: a wheel of 120 MB took five minutes at once.
-        for start in range(0, len(stdin), PIECE):
-            channel.sendall(stdin[start : start + PIECE])
+        for piece in stdin:
+            channel.sendall(piece)
         channel.shutdown_write()
     except OSError:
         pass  # it ended without reading all; its exit code and its words say why

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import nspawn
 from .debian import pip_configuration
-from .system import Address, cache_folder
+from .system import cache_folder
 
 INIT = """\
 # Lets units have their limits: systemd-nspawn leaves the cgroup v1 controllers read-only.
@@ -31,13 +31,13 @@ WITHOUT = ("systemd-ask-password-console.path", "systemd-ask-password-wall.path"
 ARCHIVES = "var/cache/apt/archives"
 
 
-def furnish(root: Path, name: str, address: Address, public_key: str, *, systemd: bool = True) -> None:
+def furnish(root: Path, name: str, address: tuple[str, int], public_key: str, *, systemd: bool = True) -> None:
     """Write everything into the machine's root that makes it this machine."""
     write(root, nspawn.INIT.lstrip("/"), INIT if systemd else INIT_WITHOUT_SYSTEMD)
     write(root, "etc/hostname", f"{name}\n")
-    write(root, "etc/hosts", f"127.0.0.1 localhost\n{address.ip} {name}\n")
+    write(root, "etc/hosts", f"127.0.0.1 localhost\n{address[0]} {name}\n")
     write(root, "etc/machine-id", f"{uuid.uuid4().hex}\n")
-    write(root, "etc/ssh/sshd_config.d/10-test-machine.conf", f"ListenAddress {address.ip}\nPort {address.port}\n")
+    write(root, "etc/ssh/sshd_config.d/10-test-machine.conf", "ListenAddress {}\nPort {}\n".format(*address))
     for unit in WITHOUT:
         (root / "etc/systemd/system" / unit).unlink(missing_ok=True)
         (root / "etc/systemd/system" / unit).symlink_to("/dev/null")

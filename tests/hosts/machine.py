@@ -1,6 +1,7 @@
 """A Debian machine under systemd-nspawn: its own disk, systemd as PID 1, and sshd on its own loopback address.
 
-Machines share this machine's network: a server that listens on 127.0.0.1 in one is seen from all.
+Machines share this machine's network: a server that listens on 127.0.0.1 in one is seen from all. One that is isolated
+has a network of its own, which ends at this machine.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import cgroups, nspawn
+from . import cgroups, isolation, nspawn
 from .debian import ADMIN_PASSWORD, package_folders, root_filesystem
 from .furnish import furnish, give_debs, keep_debs, pretend_memory
 from .inventories import inventory, ssh_config
+from .isolation import Island
 from .stale import MACHINES, sweep
 from .system import RUNTIME, Address, Lock, locked, remove_tree, require_root, require_system_packages
 
@@ -31,6 +33,7 @@ class Machine:
     `packages` are Debian packages that it has from the start; `disk` and `memory` (bytes) make it a small one;
     `binds` are folders of this machine, read-only in it: path here to path there, or "path:rw" there.
     `like` is a machine whose disk it starts with; that one must be off, and stay off.
+    One that is `isolated` reaches this machine and nothing else, and has nothing that others have downloaded.
     Without `systemd` its PID 1 is a shell that does nothing, as in a container; it is switched off, never shut down.
     """
 
@@ -47,6 +50,7 @@ class Machine:
         memory: int | None = None,
         like: Machine | None = None,
         systemd: bool = True,
+        isolated: bool = False,
     ) -> None:
         """Lay out the machine's disk; `start` boots it."""
         require_root()
@@ -58,17 +62,22 @@ class Machine:
         self.release, self.key, self.memory, self.systemd = release, key, memory, systemd
         with locked(RUNTIME / "machines.lock"):
             self._address = Address(number)
-            self.address, self.port = self._address.ip, self._address.port
             self.name = name or f"vp-{release}-{self._address.number}"
             self.folder = MACHINES / self.name
             self._lock = Lock(MACHINES / f"{self.name}.lock", wait=False)
         self.root = self.folder / "root"
         self.upper: Path = self.folder / "disk/upper"
         self.known_hosts_file = self.folder / "known_hosts"
-        self._binds = {**{str(folder): str(folder) for folder in package_folders()}, **(binds or {})}
+        shared = [] if isolated else package_folders()
+        self._binds = {**{str(folder): str(folder) for folder in shared}, **(binds or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._booted = False
+        self.island: Island | None = None
         try:
+            if isolated:
+                self.island = Island(self.name, self._address.number)
+            place = self.island or self._address
+            self.address, self.port = place.ip, place.port
             remove_tree(self.folder)
             self._lay_out(disk)
         except BaseException:
@@ -90,10 +99,11 @@ class Machine:
             folder.mkdir()
         options = f"lowerdir={self.lower},upperdir={self.upper},workdir={work}"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, self.root], check=True)
-        furnish(self.root, self.name, self._address, self.key.with_suffix(".pub").read_text(), systemd=self.systemd)
+        public_key = self.key.with_suffix(".pub").read_text()
+        furnish(self.root, self.name, (self.address, self.port), public_key, systemd=self.systemd)
         if self.memory:
             pretend_memory(self.root, self.memory)
-        if not disk:
+        if not disk and not self.island:
             give_debs(self.root)
         self.known_hosts_file.write_text(self.known_hosts)
 
@@ -107,7 +117,7 @@ class Machine:
         if self.memory:
             cgroups.limit_memory(self.name, self.memory)
         with (self.folder / "console.log").open("ab") as console:
-            self._process = nspawn.launch(self.name, self.root, self._binds, groups.values(), console)
+            self._process = nspawn.launch(self.name, self.root, self._binds, groups.values(), console, self.namespace)
         self.wait_ssh(timeout)
         return self
 
@@ -144,8 +154,9 @@ class Machine:
     def discard(self) -> None:
         """Power off and delete the disk."""
         self.power_off()
-        if not (self.folder / "disk.img").exists():
+        if not (self.folder / "disk.img").exists() and not self.island:
             keep_debs(self.upper)
+        isolation.end(self.name)
         remove_tree(self.folder)
         with locked(RUNTIME / "machines.lock"):
             if self._lock.descriptor >= 0:
@@ -188,6 +199,11 @@ class Machine:
             time.sleep(0.02)
 
     # Looking in
+
+    @property
+    def namespace(self) -> Path | None:
+        """The network that is its own, if it is isolated."""
+        return self.island.namespace if self.island else None
 
     @property
     def leader(self) -> int:

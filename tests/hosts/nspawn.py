@@ -32,12 +32,19 @@ INSIDE = ["HOME=/root", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:
 
 
 def launch(
-    name: str, root: Path, binds: Mapping[str, str], groups: Iterable[Path], console: IO[bytes]
+    name: str,
+    root: Path,
+    binds: Mapping[str, str],
+    groups: Iterable[Path],
+    console: IO[bytes],
+    network: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Boot a root; the process that comes back ends when the machine is off."""
+    """Boot a root, in this network namespace or in ours; the process that comes back ends when the machine is off."""
     command = ["systemd-nspawn", "--quiet", "--settings=no", "-D", str(root), f"--machine={name}"]
-    command += ["--register=no", "--keep-unit", "--resolv-conf=copy-host", "--timezone=off", "--link-journal=no"]
+    command += ["--register=no", "--keep-unit", "--timezone=off", "--link-journal=no"]
     command += ["--console=pipe", "--kill-signal=SIGRTMIN+3"]
+    own = [f"--network-namespace-path={network}", "--resolv-conf=off"]
+    command += own if network else ["--resolv-conf=copy-host"]
     for here, there in binds.items():
         command.append(f"--bind{'' if there.endswith(':rw') else '-ro'}={here}:{there.removesuffix(':rw')}")
     folders = [str(folder) for folder in groups]
@@ -53,7 +60,7 @@ def launch(
 
 def enter(leader: int) -> list[str]:
     """The command line that runs what follows it inside the machine with this PID 1."""
-    namespaces = ["--mount", "--uts", "--ipc", "--pid", "--cgroup", "--root", "--wdns=/"]
+    namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wdns=/"]
     return ["nsenter", f"--target={leader}", *namespaces, "--", "env", "-i", *INSIDE]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import cgroups
+from . import cgroups, isolation
 from .system import RUNTIME, Lock, locked, remove_tree
 
 MACHINES = RUNTIME / "machines"
@@ -19,6 +19,7 @@ def sweep() -> list[str]:
             except BlockingIOError:
                 continue
             cgroups.end(file.stem)
+            isolation.end(file.stem)
             remove_tree(MACHINES / file.stem)
             file.unlink()
             lock.release()

@@ -152,6 +152,21 @@ def test_comes_back_with_a_broken_unit(machine: MachineFactory) -> None:
     assert one.run("systemctl is-system-running --wait", check=False).stdout == "degraded\n"
 
 
+def test_an_isolated_machine_reaches_nothing_but_this_one(machine: MachineFactory) -> None:
+    one = machine("bookworm", isolated=True)
+    assert one.island
+    assert one.ssh("echo here").stdout == "here\n"
+    assert "default" not in one.run("ip route").stdout
+    assert one.run("getent hosts deb.debian.org", check=False).returncode
+    before = one.island.refused
+    tried = one.run("bash -c 'exec 3<>/dev/tcp/192.0.2.1/80'", check=False)
+    assert "Network is unreachable" in tried.stderr
+    assert one.island.refused == before + 1
+    namespace = one.island.namespace
+    one.discard()
+    assert not namespace.exists()
+
+
 def test_project_inside(machine: MachineFactory) -> None:
     one = machine("bookworm")
     one.install_project()

@@ -65,13 +65,13 @@ def test_what_is_no_setting_of_ours_is_left_out() -> None:
         ("", "pip install x"),
     ],
 )
-def test_uv_is_told_of_no_index_with_every_call(tmp_path: Path, listing: str, passed: str) -> None:
+def test_uv_is_told_of_no_index_when_it_installs(tmp_path: Path, listing: str, passed: str) -> None:
     """There is no variable for it. With a uv that says what it was called with."""
     (tmp_path / "uv").write_text('#!/bin/sh\necho "$*"\n')
     (tmp_path / "uv").chmod(0o755)
-    script = f"PATH={tmp_path}:$PATH\n{shell(listing)}\nuv pip install x"
+    script = f"PATH={tmp_path}:$PATH\n{shell(listing)}\nuv pip install x; uv pip uninstall x"
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == f"{passed}\n"
+    assert done.stdout == f"{passed}\npip uninstall x\n"
 
 
 def test_values_reach_the_shell_as_they_are(tmp_path: Path) -> None:

@@ -190,5 +190,5 @@ def test_all_shell_can_be_read_by_sh(facts: Facts, settings: dict[str, object]) 
 
 
 def test_tasks_rest_on_one_another() -> None:
-    assert PROVISION == ("system", "conda", "mirrors", "environment")
+    assert PROVISION == ("offline", "system", "conda", "mirrors", "environment")
     assert BUILD[: len(PROVISION)] == PROVISION
