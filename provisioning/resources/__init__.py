@@ -4,6 +4,18 @@ from provisioning.resources.base import Difference, Resource, Tell
 from provisioning.resources.files import Directory, File
 from provisioning.resources.packages import Packages
 from provisioning.resources.product import Product
+from provisioning.resources.program import Program
 from provisioning.resources.system import Account, DefaultCompiler
 
-__all__ = ["Account", "DefaultCompiler", "Difference", "Directory", "File", "Packages", "Product", "Resource", "Tell"]
+__all__ = [
+    "Account",
+    "DefaultCompiler",
+    "Difference",
+    "Directory",
+    "File",
+    "Packages",
+    "Product",
+    "Program",
+    "Resource",
+    "Tell",
+]

@@ -14,10 +14,10 @@ from provisioning.errors import IncompatibleError
 from provisioning.host import quote
 from provisioning.masking import masked
 from provisioning.releases import cpu_torch
-from provisioning.resources import Directory, File, Resource
+from provisioning.resources import Directory, Program, Resource
 from provisioning.resources.compiled_wheel import CompiledWheel
 from provisioning.site import LIBRARY, TOOLS, Site
-from provisioning.templates import load, text
+from provisioning.templates import load
 from provisioning.wheel_store import Target
 
 PROGRAM = (
@@ -46,8 +46,7 @@ def resources(site: Site) -> Iterator[Resource]:
     """Yield the program that compiles, and the wheel."""
     _require_processor(site)
     yield Directory(LIBRARY)
-    for name in PROGRAM:
-        yield File(f"{LIBRARY}/{name}", text(name))
+    yield Program("compiles", PROGRAM)
     yield CompiledWheel(
         host=site.name,
         key=key(site),

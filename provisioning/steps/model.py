@@ -16,13 +16,13 @@ from provisioning.copies.taker import private_folder
 from provisioning.host import as_account, quote
 from provisioning.masking import masked
 from provisioning.model_settings import AUTO, Model, name_of
-from provisioning.resources import Directory, File, Product, Resource
+from provisioning.resources import Directory, Product, Program, Resource
 from provisioning.resources.bundled_model import BundledModel
 from provisioning.resources.distributed_model import DistributedModel
 from provisioning.resources.downloaded_model import DownloadedModel
 from provisioning.resources.model_folder import ModelFolder
 from provisioning.site import LIBRARY, TOOLS, Site
-from provisioning.templates import load, text
+from provisioning.templates import load
 from provisioning.texts import bytes_per_second
 
 PROGRAM = (
@@ -53,8 +53,7 @@ def resources(site: Site) -> Iterator[Resource]:
     models = site.served_models
     if any(model.is_downloaded for model in models.values()):
         yield Directory(LIBRARY)
-        for name in PROGRAM:
-            yield File(f"{LIBRARY}/{name}", text(name))
+        yield Program("downloads", PROGRAM)
     for name, model in models.items():
         path = site.model_path(name)
         packed = site.offline is not None and bool(site.offline.bundle.model(name))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from provisioning import env_file
-from provisioning.resources import Directory, File, Resource
+from provisioning.resources import Directory, File, Program, Resource
 from provisioning.resources.api_key import GeneratedApiKey, given_api_key
 from provisioning.resources.service import Service, SystemdService
 from provisioning.resources.supervisor_service import SupervisorService
@@ -32,8 +32,7 @@ def resources(site: Site) -> Iterator[Resource]:
         return
     yield Directory(LIBRARY)
     yield Directory(CONFIGURATION)
-    for name in PROGRAM:
-        yield File(f"{LIBRARY}/{name}", text(name))
+    yield Program("serves", PROGRAM)
     yield from _systemd(site) if site.facts.systemd else _supervisord(site)
     for index, service in enumerate(services.values()):
         yield from _service(site, service, index)

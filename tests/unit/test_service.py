@@ -51,10 +51,9 @@ def running(of: Site, name: str = "demo") -> Service:
 
 def test_what_there_is_for_systemd() -> None:
     found = wanted(site())
-    library = [f"file /usr/local/lib/vllm-provisioning/{name}" for name in service.PROGRAM]
     unit = "file /etc/systemd/system/vllm@.service"
     folders = ["directory /usr/local/lib/vllm-provisioning", "directory /etc/vllm"]
-    assert list(found) == [*folders, *library, unit, "file /etc/vllm/demo.env", "service demo"]
+    assert list(found) == [*folders, "program that serves", unit, "file /etc/vllm/demo.env", "service demo"]
     assert isinstance(found["service demo"], SystemdService)
     assert all(each.owner == "root" for each in found.values() if isinstance(each, File | Directory))
 

@@ -1,0 +1,67 @@
+"""A program of ours on a host: several files that go together, root's, and brought in one round trip."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from provisioning.host import Host, quote
+from provisioning.resources.base import Difference, Resource, Tell
+from provisioning.site import LIBRARY
+from provisioning.templates import text
+
+STATE = "644 root root"
+
+
+@dataclass(frozen=True)
+class Program(Resource):
+    """Files of `templates/` in the folder of our programs. Programs may share files."""
+
+    purpose: str
+    """What it does, such as `serves`."""
+    files: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """`program that PURPOSE`."""
+        return f"program that {self.purpose}"
+
+    def probe(self) -> str:
+        """Print hash, mode, owner and group of each file."""
+        return (
+            f"cd {LIBRARY} 2>/dev/null && for file in {_words(self.files)}; do "
+            '[ -L "$file" ] || ! [ -f "$file" ] || printf "%s %s %s\\n" "$file" '
+            '"$(sha256sum <"$file" | cut -d" " -f1)" "$(stat -c "%a %U %G" "$file")"; done; :'
+        )
+
+    def diff(self, actual: str) -> Difference | None:
+        """Compare hashes, modes and owners."""
+        there = set(actual.splitlines())
+        differ = [file for file in self.files if f"{file} {_hash(file)} {STATE}" not in there]
+        if not differ:
+            return None
+        named = ", ".join(differ) if len(differ) < len(self.files) else f"{len(differ)} files"
+        return Difference(f"install the {self.name} into {LIBRARY}: {named}")
+
+    def apply(self, host: Host, actual: str, tell: Tell) -> None:
+        """Write all files beside, then rename them."""
+        lines = ["set -eu", "umask 022", f"mkdir -p {LIBRARY}", f"cd {LIBRARY}"]
+        for file in self.files:
+            encoded = base64.encodebytes(text(file).encode()).decode()
+            lines.append(f"base64 -d >{quote(file)}.new <<'END'\n{encoded}END")
+        lines += [f"chown root:root {quote(f)}.new; mv -fT {quote(f)}.new {quote(f)}" for f in self.files]
+        host.run("\n".join(lines) + "\n")
+
+    def undo(self, actual: str) -> str:
+        """Remove the files."""
+        return f"cd {LIBRARY} 2>/dev/null && rm -f {_words(self.files)}; :"
+
+
+def _hash(file: str) -> str:
+    return hashlib.sha256(text(file).encode()).hexdigest()
+
+
+def _words(files: Iterable[str]) -> str:
+    return " ".join(map(quote, files))
