@@ -1,6 +1,6 @@
 """Our downloads beside those of other programs, from the same servers on loopback.
 
-    sudo .venv/bin/python -m benchmarks.download.benchmark [--size MB] [--throttled-size MB] [--rounds N]
+    sudo .venv/bin/python -m benchmarks.download.benchmark [--size MB] [--throttled-size MB] [--rounds N] [--only git]
 
 Takes a network of its own, in which nothing but loopback is. Needs nginx, git-lfs, aria2, iproute2, and the packages of
 the extra `test`. Everything is measured in turn, so that other work on the machine meets all.
@@ -41,7 +41,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=25, help="MB/s of the throttled line")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure")
-    parser.add_argument("--only", default="", help="programs whose name holds this")
+    parser.add_argument("--only", default="", help="one program, or all of one protocol; the others' figures stay")
     parser.add_argument("--results", type=Path, default=HERE / "results.json")
     return parser.parse_args()
 
@@ -58,11 +58,14 @@ class Benchmark:
 
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         self.options, self.folder = options, folder
-        self.clients = [client for client in CLIENTS if options.only in client.name]
+        self.clients = [client for client in CLIENTS if options.only in (client.name, client.protocol, "")]
         self._figures: dict[str, Any] = json.loads(options.results.read_text()) if options.results.exists() else {}
 
     def note(self, **values: Any) -> None:
         """Add figures to those of the results, with the load of the machine."""
+        for part in values.keys() & self._figures.keys():
+            if "programs" in values[part]:
+                values[part]["programs"] = {**self._figures[part]["programs"], **values[part]["programs"]}
         load = {f"load after {part}": round(os.getloadavg()[0], 1) for part in values}
         self._figures |= {"cpu": f"{platform.machine()}, {os.cpu_count()} cores", **values, **load}
         self.options.results.write_text(json.dumps(self._figures, indent=1) + "\n")
@@ -104,7 +107,7 @@ class Benchmark:
 
     def cuts(self) -> None:
         """On a line that is cut twenty times: how much of the model the server has sent, in all."""
-        found = {}
+        found: dict[str, Any] = {}
         with self.servers(self.options.throttled_size) as servers:
             weight = next(path for path in servers.model.glob("*.safetensors")).stat().st_size
             for client in self.clients:
@@ -114,7 +117,7 @@ class Benchmark:
                     sent = round(line.weights_sent() / (weight * 4), 4)
                 found[client.name] = {"sent": sent, "attempts": took.attempts, "cuts": 20 - line.cuts}
                 print(found[client.name], flush=True)
-        self.note(cuts=found)
+        self.note(cuts={"megabytes": self.options.throttled_size, "programs": found})
 
     def idle(self) -> None:
         """Nothing to do on a model of 2,000 files."""
@@ -123,11 +126,12 @@ class Benchmark:
 
 def summary(runs: list[Run], size: int) -> dict[str, float]:
     """The medians: MB/s, the CPU's seconds, and the most disk by the model's size."""
+    peak = max(each.peak for each in runs)
     return {
         "MB/s": round(size / 1e6 / statistics.median(each.seconds for each in runs), 1),
         "seconds": round(statistics.median(each.seconds for each in runs), 2),
         "cpu": round(statistics.median(each.cpu for each in runs), 2),
-        "disk": round(max(each.peak for each in runs) / size, 3),
+        **({"disk": round(peak / size, 3)} if peak else {}),
     }
 
 

@@ -73,6 +73,11 @@ class ModelScope:
         for start in range(0, len(names), TOGETHER):
             patterns = [pattern(name) for name in names[start : start + TOGETHER]]
             persevering(self.shown, lambda: sum(self.partial().values()))(self._call, patterns)
+        # The package, whose version is pinned, ends well only if each file has the SHA-256 that the API tells.
+        here = self.partial()
+        self.proven |= {
+            name: each.sha256 for name, each in files.items() if each.sha256 and here.get(name) == each.size
+        }
 
     def partial(self) -> dict[str, int]:
         """Bytes of each file that are here, whole or in part."""
