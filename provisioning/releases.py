@@ -90,7 +90,7 @@ def number(version: str) -> tuple[int, ...]:
 
 def _release(row: Mapping[str, Any]) -> Release:
     torch, requirements, wheel = row["torch"], row.get("requirements", {}), row.get("wheel")
-    architectures = wheel.keys() - {"version", "torch"} if wheel else ()
+    architectures = [name for name in wheel or () if name not in ("version", "torch")]
     return Release(
         version=row["version"],
         pythons=Pythons(*row["python"]),

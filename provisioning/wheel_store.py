@@ -20,6 +20,9 @@ from provisioning.releases import number
 
 MANIFEST = "manifest.json"
 WHEEL_NAME = re.compile(r"\w[\w.+-]*\.whl")
+FIELDS = {"key", "commit", "version", "python", "torch", "compilers", "architecture", "glibc", "cpu_flags"}
+FIELDS |= {"wheel", "sha256", "size", "host", "made", "seconds"}
+"""What every manifest says; what wrote one is compile_wheel.py."""
 UNFINISHED = ".new-"
 ABANDONED = 3600
 """Seconds after which what a run has not finished writing is taken for left behind."""
@@ -85,16 +88,16 @@ class Store:
     def wheels(self) -> list[Wheel]:
         """All of them, newest first."""
         found = list(self._read())
-        return sorted(found, key=lambda wheel: float(wheel.manifest.get("made", 0)), reverse=True)
+        return sorted(found, key=lambda wheel: float(wheel.manifest["made"]), reverse=True)
 
     def _read(self) -> Iterator[Wheel]:
         for file in self.folder.glob(f"[0-9a-f]*/{MANIFEST}"):
             try:
                 manifest = json.loads(file.read_text("utf-8"))
                 wheel = Wheel(file.parent, manifest)
-                if wheel.name == file.parent.name and wheel.has_plain_names():
+                if manifest.keys() >= FIELDS and wheel.name == file.parent.name and wheel.has_plain_names():
                     yield wheel
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, AttributeError):
                 continue  # not ours, or of a version to come
 
     def has(self, key: str, target: Target, state: str = "") -> bool:
@@ -128,7 +131,7 @@ class Store:
             fetch(wheel.file)
             if not wheel.is_whole():
                 raise ConfigurationError(
-                    f"{wheel.file.name} is not what its manifest says",
+                    f"{wheel.file.name} ({wheel.name}) is not what its manifest says",
                     cause=f"its SHA-256 should be {manifest['sha256']}",
                     remedy="Copy it again, or compile it again: invoke build",
                 )

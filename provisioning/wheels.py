@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -51,7 +52,7 @@ def _written(place: str, write: Callable[..., list[Wheel]], *arguments: Any) -> 
 
 
 def _count(text: str) -> int:
-    if not text.isdigit():
+    if not re.fullmatch("[0-9]{1,9}", text):
         raise ConfigurationError(f"--prune takes how many wheels of each kind to keep, not {text!r}")
     return int(text)
 

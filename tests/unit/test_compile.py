@@ -20,7 +20,7 @@ from provisioning.resources.compiled_wheel import CompiledWheel
 from provisioning.site import Site
 from provisioning.steps import compile as compilation
 from provisioning.steps import environment, service, system, vllm
-from provisioning.wheel_store import Store
+from provisioning.wheel_store import FIELDS, Store
 
 TRIXIE = replace(
     FACTS,
@@ -57,7 +57,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 def keep(store: Store, one: Site, **changes: Any) -> None:
     """Put a wheel of what a host asks for into the store."""
-    about = {"key": compilation.key(one), "architecture": "x86_64", "glibc": "2.34", "cpu_flags": ["avx2"]}
+    about: dict[str, Any] = {**dict.fromkeys(FIELDS, ""), "made": 1, "key": compilation.key(one)}
+    about |= {"architecture": "x86_64", "glibc": "2.34", "cpu_flags": ["avx2"]}
     about |= {"wheel": "vllm-0.31.0-py3-none-any.whl", "sha256": hashlib.sha256(b"").hexdigest(), "commit": "c"}
     store.add(about | changes, lambda path: path.write_bytes(b""))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -137,3 +138,21 @@ def test_what_the_file_system_says_is_told(tmp_path: Path, monkeypatch: pytest.M
     (next(wheel.glob("*.whl"))).unlink()
     with pytest.raises(ConfigurationError, match="No such file"):
         wheels(Context(), export="", to="", take=str(tmp_path / "usb"), prune="")
+
+
+def test_a_manifest_that_lacks_something_is_not_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    lacks = add(Store()).folder / "manifest.json"
+    lacks.write_text(json.dumps({key: value for key, value in manifest().items() if key != "made"}))
+    (lacks.parent.parent / "0123").mkdir()
+    (lacks.parent.parent / "0123/manifest.json").write_text("[]")
+    assert not wheels(Context(), export="", to="", take="", prune="")
+    assert "no wheel has been compiled yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("keep", ["x", "-1", "²", "9" * 5000])
+def test_what_is_no_number_is_told(keep: str) -> None:
+    with pytest.raises(ConfigurationError, match="--prune takes how many"):
+        wheels(Context(), export="", to="", take="", prune=keep)
