@@ -21,10 +21,14 @@ PACKAGED = {
 
 
 CONDA = (
-    "or take conda-forge's compiler, which was not tried: on the host `conda create -y -p ~/gxx --override-channels "
+    "take conda-forge's compiler, which was not tried: on the host `conda create -y -p ~/gxx --override-channels "
     "-c conda-forge gxx_linux-64=12.4 numactl-devel-cos7-x86_64` (it looks for numa.h in a sysroot of its own), "
     "then build.cxx: ~/gxx/bin/x86_64-conda-linux-gnu-g++"
 )
+
+
+LOST = frozenset({"avx512_bf16", "avx512_vnni", "amx_bf16"})
+"""Instruction sets, as /proc/cpuinfo calls them, that older compilers do without."""
 
 
 def paths(site: Site) -> tuple[str, str]:
@@ -63,10 +67,11 @@ def require(site: Site, release: Release) -> None:
 
 
 def _matters(site: Site, release: Release) -> bool:
-    """vLLM's cmake compares versions for x86 only."""
+    """vLLM's cmake compares versions for x86 only; old releases build for the instructions of this processor."""
     if site.facts.architecture != "x86_64":
         return False
-    return release.gcc_required or not site.settings.build.allow_missing_isa
+    would_lose = LOST & site.facts.cpu_flags and not site.settings.build.allow_missing_isa
+    return release.gcc_required or bool(would_lose)
 
 
 def _consequence(release: Release) -> str:
@@ -76,18 +81,22 @@ def _consequence(release: Release) -> str:
 
 
 def _remedy(site: Site, release: Release) -> str:
-    choices = []
-    if release.wheel and site.facts.architecture in release.wheel.pythons:
-        choices.append("take the prebuilt wheel (build.method: wheel)")
-    choices.append(CONDA)
+    choices = [_wheel(site, release), CONDA]
     newer = next(
         (n for (os, version, n), full in PACKAGED.items() if _is_here(site, os, version) and _fits(full, release)), 0
     )
     if newer:
         choices.insert(0, f"set compiler.version: {newer}")
     if not release.gcc_required:
-        choices.append("or do without those kernels (build.allow_missing_isa: true)")
-    return "; ".join(choices) + "."
+        choices.append("do without those kernels (build.allow_missing_isa: true)")
+    return "; or ".join(choices) + "."
+
+
+def _wheel(site: Site, release: Release) -> str:
+    pythons = release.wheel.pythons if release.wheel else {}
+    if site.python in pythons.get(site.facts.architecture, ()):
+        return "take the prebuilt wheel (build.method: wheel)"
+    return "take another release's prebuilt wheel (build.method: wheel, build.vllm: auto)"
 
 
 def _is_here(site: Site, os: str, version: str) -> bool:

@@ -180,7 +180,15 @@ def test_kernels_are_lost_only_when_told() -> None:
     with pytest.raises(IncompatibleError, match=r"12\.3") as refused:
         look(compiling(FACTS, **told))
     assert "AVX512-BF16" in refused.value.cause
+    assert "; or do without" in refused.value.remedy
     look(compiling(FACTS, **told, allow_missing_isa=True))
+    look(compiling(replace(FACTS, cpu_flags=frozenset({"avx2"})), **told))
+
+
+def test_a_release_without_a_wheel_names_those_with_one() -> None:
+    with pytest.raises(IncompatibleError) as refused:
+        look(compiling(BOOKWORM, vllm="0.33.0"))
+    assert refused.value.remedy.startswith("take another release's prebuilt wheel (build.method: wheel, build.vllm")
 
 
 def test_a_compiler_that_is_told_is_judged_on_the_host() -> None:
