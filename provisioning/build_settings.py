@@ -19,7 +19,7 @@ ONEDNN = (
 ARM_COMPUTE = ("https://github.com/ARM-software/ComputeLibrary.git",)
 
 
-_LIBRARY = "Git URLs, URLs of tarballs ({tag} is the wanted tag) or folders on the host, tried in order."
+_LIBRARY = "Git URLs, tarballs (URLs or paths; {tag} is the wanted tag) or folders on the host, tried in order."
 _ALLOW = "Take a source that is older or newer than the wanted tag."
 Sources = Annotated[tuple[TreeSource, ...], FromList, Field(min_length=1)]
 

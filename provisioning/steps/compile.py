@@ -160,11 +160,16 @@ def _script(site: Site) -> str:
         masked=masked,
         private=[],
         public=[f"torch=={_asked(site)['torch']}"],
-        torch_indexes=list(site.settings.build.torch_indexes),
+        torch_indexes=torch_indexes(site),
     )
     # What it needs is installed into the environment: whatever was proven there before is not proven any more.
     forget = f"rm -f {quote(site.environment)}/.vllm-provisioning\n"
     return _bounded(_memory_limit(site), site.facts.systemd) + uv.script(site, forget + script)
+
+
+def torch_indexes(site: Site) -> list[str]:
+    """Where torch for CPUs is looked for beside pip's own indexes: nowhere on a host that is told to ask none."""
+    return [] if site.settings.pip.index == "none" else list(site.settings.build.torch_indexes)
 
 
 def _bounded(memory: int, systemd: int) -> str:

@@ -99,7 +99,7 @@ def _install(site: Site, stamp: str) -> str:
         wheels=_wheels(site) if site.compiles else "",
         needs=f"{LIBRARY}/compile_requirements.py",
         python=site.environment_python,
-        torch_indexes=list(build.torch_indexes) if cpu and site.settings.pip.index != "none" else [],
+        torch_indexes=compilation.torch_indexes(site) if cpu else [],
         excludes=(*(_unwanted_on_cpu(site) if cpu else ()), *build.exclude),
         checks={name: text(name) for name in (CHECKS if site.compiles else CHECKS[:1])},
         device=build.device,

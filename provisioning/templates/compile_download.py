@@ -56,7 +56,7 @@ def unpacked(url: str, sha256: str, folder: str, what: str) -> tuple[str, str]:
     done = run(["tar", "-xf", archive, "-C", target])
     os.unlink(archive)
     if done.returncode:
-        raise Unavailable(f"{name} cannot be unpacked: {last_line(done)}")
+        raise Unavailable(f"{name} cannot be unpacked: {done.stderr.strip().partition(chr(10))[0]}")
     with open(known, "w") as file:
         file.write(f"{digest}\n{state}")
     return only_folder(target), f"sha256:{digest}"

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 else:
     from compile_download import ATTEMPTS, Unavailable, say, unpacked
     from git_client import REFUSED, SLOW, first_complaint, run, shown, without_login
+
+ARCHIVE = re.compile(r"\.(tar(\.\w+)?|tgz)$")
 
 
 def first(
@@ -50,11 +53,12 @@ def tree(source: str, folder: str, what: str, tag: str) -> tuple[str, str]:
     if source == "sdist":
         url, sha256 = sdist(what, tag.removeprefix("v"))
         return unpacked(url, sha256, folder, f"{what} {tag}")
-    if "{tag}" in source or re.search(r"\.(tar\.\w+|tgz)$", urlsplit(source).path):
-        url = source.replace("{tag}", tag).replace("{version}", tag.removeprefix("v"))
-        return unpacked(url, "", folder, f"{what} {tag}")
-    if source.startswith(("/", "~")):
-        return local(os.path.expanduser(source))
+    named = source.replace("{tag}", tag).replace("{version}", tag.removeprefix("v"))
+    if named.startswith(("/", "~")):
+        path = os.path.expanduser(named)
+        return unpacked(Path(path).as_uri(), "", folder, f"{what} {tag}") if ARCHIVE.search(path) else local(path)
+    if "{tag}" in source or ARCHIVE.search(urlsplit(source).path):
+        return unpacked(named, "", folder, f"{what} {tag}")
     return cloned(source, folder, tag)
 
 
@@ -63,10 +67,14 @@ def sdist(project: str, version: str) -> tuple[str, str]:
     from unearth import PackageFinder  # of the environment of our tools, which runs this
 
     found = os.environ.get
-    indexes = [] if found("UV_NO_INDEX") else [found("UV_DEFAULT_INDEX") or "https://pypi.org/simple/"]
+    indexes = [found("UV_DEFAULT_INDEX") or "https://pypi.org/simple/", *found("UV_INDEX", "").split()]
+    places = filter(None, found("UV_FIND_LINKS", "").split(","))
+    links = [place for place in places if "://" in place or os.path.exists(place)]  # pip passes over what is not there
+    if found("UV_NO_INDEX") and not links:  # told of nothing, the finder asks the public index
+        raise Unavailable("pip is told to look in no index, and in no folder (pip.index, pip.find_links)")
     finder = PackageFinder(
-        index_urls=[*indexes, *found("UV_INDEX", "").split()],
-        find_links=[place for place in found("UV_FIND_LINKS", "").split(",") if place],
+        index_urls=() if found("UV_NO_INDEX") else indexes,
+        find_links=links,
         trusted_hosts=found("UV_INSECURE_HOST", "").split(),
         no_binary=[project],
     )

@@ -12,7 +12,11 @@ import sys
 import zipfile
 from collections.abc import Iterable, Iterator
 
-LEFT_OUT = re.compile(r"(torch|torchvision|torchaudio|torchcodec|triton|nvidia-.*|cuda-.*|flashinfer.*|vllm-.*)", re.I)
+LEFT_OUT = re.compile(
+    r"(torch|torchvision|torchaudio|torchcodec|triton|pytorch-triton|nvidia-.*|cuda-.*|cupy-cuda.*|flashinfer.*|vllm-.*)"
+)
+"""By their normalized names: https://packaging.python.org/en/latest/specifications/name-normalization/"""
+REQUIRES = re.compile(r"""^requires\s*=\s*\[((?:[\s,]|#.*|"[^"]*"|'[^']*')*)\]""", re.MULTILINE)
 
 
 def kept(lines: Iterable[str]) -> Iterator[str]:
@@ -20,7 +24,9 @@ def kept(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         requirement = re.sub(r"(^|\s)#.*$", "", line).strip()
         name = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", requirement)
-        if name and not re.search(r"\s@\s|://", requirement) and not LEFT_OUT.fullmatch(name[0]):
+        if not name or re.search(r"\s@\s|://", requirement):
+            continue
+        if not LEFT_OUT.fullmatch(re.sub(r"[-_.]+", "-", name[0]).lower()):
             yield requirement
 
 
@@ -29,20 +35,21 @@ def filtered(tree: str, file: "str | None") -> list[str]:
     if file and os.path.exists(os.path.join(tree, file)):
         return list(kept(included(os.path.join(tree, file))))
     with open(os.path.join(tree, "pyproject.toml"), encoding="utf-8") as opened:
-        table = re.search(r"^requires\s*=\s*\[(.*?)^\]", opened.read(), re.MULTILINE | re.DOTALL)
-    strings = re.findall(r"\"([^\"]*)\"|'([^']*)'", table[1]) if table else []
+        table = REQUIRES.search(opened.read())
+    strings = re.findall(r"""#.*|"([^"]*)"|'([^']*)'""", table[1]) if table else []
     return list(kept(double or single for double, single in strings))
 
 
-def included(path: str) -> Iterator[str]:
-    """The lines of a file of requirements and of those that it names with -r."""
+def included(path: str, outer: "tuple[str, ...]" = ()) -> Iterator[str]:
+    """The lines of a file of requirements and of those that it names with -r, each file once in a chain."""
     with open(path, encoding="utf-8") as opened:
         for line in opened:
-            other = re.match(r"-r\s+(\S+)", line)
-            if other:
-                yield from included(os.path.join(os.path.dirname(path), other[1]))
-            else:
+            other = re.match(r"\s*(?:-r\s*|--requirement[\s=]+)(\S+)", line)
+            inner = os.path.normpath(os.path.join(os.path.dirname(path), other[1])) if other else ""
+            if not other:
                 yield line
+            elif inner not in (*outer, path):
+                yield from included(inner, (*outer, path))
 
 
 def of_wheel(path: str) -> list[str]:

@@ -28,14 +28,18 @@ CMAKE = "cmake/cpu_extension.cmake"
 
 def main(phase: str, file: str) -> None:
     """Do one of the two."""
-    with open(file) as opened:
-        config = json.load(opened)
-    os.makedirs(config["folder"], exist_ok=True)
-    os.chdir(config["folder"])
     try:
+        with open(file) as opened:
+            config = json.load(opened)
+        os.makedirs(config["folder"], exist_ok=True)
+        os.chdir(config["folder"])
         fetch(config) if phase == "fetch" else make_wheel(config)
     except Unavailable as error:
         raise SystemExit(str(error)) from error
+    except shutil.Error as error:  # of a folder that is copied: one line for each file
+        raise SystemExit("\n".join(f"{place}: {why}" for place, _, why in error.args[0][:5])) from error
+    except OSError as error:
+        raise SystemExit(f"{error.filename or phase}: {error.strerror or error}") from error
 
 
 def fetch(config: "dict[str, Any]") -> None:

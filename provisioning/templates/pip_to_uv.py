@@ -25,9 +25,11 @@ RANKS = {"global": 0, "install": 1, ":env:": 2}
 
 
 # What installs nothing does not know the flag.
-WITHOUT_INDEX = """uv() {
+WITHOUT_INDEX = """export UV_NO_INDEX=1
+uv() {
     case "$1 ${2-}" in "pip uninstall"|"pip freeze") command uv "$@" ;; *) command uv "$@" --no-index ;; esac
 }"""
+"""The variable means nothing to uv: compile_fetch.py reads it."""
 
 
 def settings(listing: str) -> dict[str, str]:

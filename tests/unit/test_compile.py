@@ -132,6 +132,12 @@ def test_the_host_is_told_everything() -> None:
     assert told["onednn"]["setting"] == "onednn"
 
 
+def test_torch_is_looked_for_nowhere_else_without_an_index() -> None:
+    one = site(TRIXIE, environment={"manager": "uv"}, build=SOURCE, pip={"index": "none"})
+    assert "download.pytorch.org" not in wheel(one).script
+    assert "download.pytorch.org" in wheel(compiling()).script
+
+
 def test_a_compiler_of_ones_own() -> None:
     told = compilation.config(compiling(cxx="~/gxx/bin/x86_64-conda-linux-gnu-g++"))
     assert told["cc"] == "/var/lib/vllm/gxx/bin/x86_64-conda-linux-gnu-gcc"

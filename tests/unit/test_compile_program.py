@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -226,6 +227,15 @@ def test_git_that_fails_is_no_traceback(tmp_path: Path, monkeypatch: pytest.Monk
         compile_vllm.main("fetch", "config.json")
 
 
+@pytest.mark.parametrize(
+    ("folder", "said"), [("/proc/none", "/proc/none: No such file"), ("{}/config.json", "config.json: ")]
+)
+def test_what_the_file_system_says_is_no_traceback(folder: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"folder": folder.format(tmp_path)}))
+    with pytest.raises(SystemExit, match=said):
+        compile_vllm.main("fetch", str(tmp_path / "config.json"))
+
+
 def test_only_old_releases_do_not_listen(tmp_path: Path) -> None:
     assert not compile_vllm.listens(str(tmp_path), POWER)
     assert compile_vllm.listens(str(tmp_path), 'set(X "$ENV{FETCHCONTENT_SOURCE_DIR_ONEDNN}")')
@@ -265,6 +275,9 @@ torchaudio; platform_machine != "s390x"
 torchvision
 triton @ https://github.com/x/triton.whl ; platform_machine == "x86_64"
 nvidia-cublas-cu12
+nvidia_nvshmem_cu12
+Triton==3.1
+cupy-cuda12x
 intel-openmp==2024.2.1; platform_machine == "x86_64"
 opentelemetry-semantic-conventions-ai >= 0.4.1
 """
@@ -272,7 +285,7 @@ opentelemetry-semantic-conventions-ai >= 0.4.1
 
 def test_requirements_are_filtered(tmp_path: Path) -> None:
     (tmp_path / "cpu.txt").write_text(REQUIREMENTS)
-    (tmp_path / "common.txt").write_text("numpy\nfoo @ git+https://github.com/x/foo\n\n")
+    (tmp_path / "common.txt").write_text("  -r cpu.txt\nnumpy\nfoo @ git+https://github.com/x/foo\n\n")
     assert compile_requirements.filtered(str(tmp_path), "cpu.txt") == [
         "numpy",
         "setuptools==77.0.3",
@@ -285,6 +298,8 @@ def test_requirements_of_pyproject(tmp_path: Path) -> None:
     text = '[build-system]\nrequires = [\n  "cmake>=3.26",\n  "torch == 2.4.0",\n  "x; python_version < \'3.12\'",\n]\n'
     (tmp_path / "pyproject.toml").write_text(text)
     assert compile_requirements.filtered(str(tmp_path), None) == ["cmake>=3.26", "x; python_version < '3.12'"]
+    (tmp_path / "pyproject.toml").write_text("requires = ['a[b]', # 'not this'\n \"c\" ]\nother = [\n 'd',\n]\n")
+    assert compile_requirements.filtered(str(tmp_path), None) == ["a[b]", "c"]
 
 
 def make_wheel(path: Path, needs: str = "", libraries: dict[str, bytes] | None = None) -> Path:
@@ -583,6 +598,28 @@ def packed(path: Path, content: str) -> str:
         member.size = len(content)
         archive.addfile(member, io.BytesIO(content.encode()))
     return path.as_uri()
+
+
+def test_a_path_may_be_an_archive_or_name_the_tag(tmp_path: Path) -> None:
+    packed(tmp_path / "a b/x-1.tgz", "one")
+    library(tmp_path / "y-v1", "1")
+    for source in (f"{tmp_path}/a b/x-{{version}}.tgz", f"{tmp_path}/y-{{tag}}"):
+        tree, _ = compile_fetch.first([source], str(tmp_path / "into"), "x", "v1")
+        assert os.listdir(tree)
+
+
+def test_what_is_no_archive_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.tar.gz").write_text("<html>")
+    with pytest.raises(SystemExit, match="does not look like a tar archive"):
+        compile_fetch.first([f"{tmp_path}/x.tar.gz"], str(tmp_path / "into"), "x", "v1")
+
+
+def test_who_is_to_ask_no_index_asks_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "unearth", SimpleNamespace(PackageFinder=lambda **_: pytest.fail("asked")))
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", "/nowhere")
+    with pytest.raises(compile_download.Unavailable, match="no index"):
+        compile_fetch.sdist("vllm", "0.31.0")
 
 
 def test_archives_of_one_name_are_told_apart(tmp_path: Path) -> None:
