@@ -8,7 +8,8 @@ speaks of the processor: nothing is lost.)"""
 
 FIRST = (
     re.compile(
-        r"error: (?!subprocess-exited)|: error:|^CMake Error|undefined reference|No space left on device|Killed signal|"
+        r"error: (?!subprocess-exited|ld returned)|^CMake Error|undefined reference|ld: cannot find|:\d+: Error: |"
+        r"No space left on device|Killed signal|"
         r"ModuleNotFoundError|out of memory|[Cc]annot allocate memory|^fatal: ([Cc]ould not|unable|repository)"
     ),
     re.compile(r"^FAILED: |ninja: error|^\S*Error: "),
@@ -18,7 +19,8 @@ FIRST = (
 
 CAUSES = (
     (
-        r"Killed signal terminated program|Killed\s+.*(cc1plus|g\+\+)|out of memory|[Cc]annot allocate memory",
+        r"Killed signal terminated program|Killed\s+.*(cc1plus|g\+\+)|signal 9|^Killed$|out of memory|"
+        r"[Cc]annot allocate memory",
         "the compiler was killed for want of memory",
         "Compile fewer files at once (build.jobs: 1), stop other programs, or add swap.",
     ),
@@ -29,7 +31,7 @@ CAUSES = (
         "Take gcc 12.3 or newer (build.cxx), or accept it: build.allow_missing_isa: true",
     ),
     (
-        r"requires gcc/g\+\+ >= [\d.]+|unrecognized command.line option",
+        r"requires gcc/g\+\+ >= [\d.]+|unrecognized command.line option|bad value .* for .*-march=|no such instruction",
         "the compiler is too old for this vLLM",
         "Take gcc 12.3 or newer: build.cxx; or the prebuilt wheel: build.method: wheel",
     ),
@@ -40,7 +42,7 @@ CAUSES = (
         "needs them in there.",
     ),
     (
-        r"(?i)could not resolve host|failed to connect|unable to access 'https?:|error in git clone",
+        r"(?i)could not resolve host|failed to connect|unable to access 'https?:|error in git clone|rpc failed|early eof",
         "the build wants to download something, and cannot",
         "The lines above name it: give a mirror in build.onednn.sources, or another release in build.vllm.",
     ),
@@ -50,6 +52,16 @@ CAUSES = (
         "Run the same command again; if it stays, another release (build.vllm).",
     ),
     (r"Python\.h: No such file", "Python's headers are missing", "Run `invoke provision`: it installs python3-dev."),
+    (
+        r"is not a full path to an existing compiler|unable to find a build program",
+        "the compiler, or ninja, has gone",
+        "Run `invoke provision`, then the same command again.",
+    ),
+    (
+        r"(?s)^FAILED: (?!.*error)",
+        "the compiler ended without a word, as one does that is killed for want of memory",
+        "Compile fewer files at once (build.jobs: 1), and look into the host's journal.",
+    ),
 )
 
 
@@ -59,10 +71,12 @@ def explain(log: str) -> str:
     numbers = (number for pattern in FIRST for number, line in enumerate(lines) if pattern.search(line))
     found = next(numbers, None)
     shown = lines[-8:] if found is None else lines[max(0, found - 1) : found + 5]
+    if not shown:
+        return "The build failed, and said nothing."
     words = ["The build failed. Its first error:", *(f"  {line[:300]}" for line in shown)]
     blamed = "\n".join(shown if found is None else lines[found : found + 5])
     for pattern, cause, remedy in CAUSES:
-        if re.search(pattern, blamed):
+        if re.search(pattern, blamed, re.MULTILINE):
             words += [f"Likely cause: {cause}.", remedy]
             break
     return "\n".join(words)

@@ -356,6 +356,11 @@ def test_jobs_follow_from_memory() -> None:
         ("csrc/cpu/utils.cpp:1:10: fatal error: numa.h: No such file or directory", "libnuma"),
         ("fatal: unable to access 'https://github.com/oneapi-src/oneDNN.git/': x", "wants to download"),
         ("ModuleNotFoundError: No module named 'setuptools_scm'", "Python package"),
+        ("/usr/bin/ld: cannot find -lnuma: No such file or directory", "libnuma"),
+        ("collect2: fatal error: ld terminated with signal 9 [Killed]", "want of memory"),
+        ("/tmp/x.s:42: Error: no such instruction: `vdpbf16ps %zmm0,%zmm1,%zmm2'", "too old"),
+        ("error: RPC failed; curl 56 GnuTLS recv error (-9)", "wants to download"),
+        ('CMake Error: CMake was unable to find a build program corresponding to "Ninja".', "has gone"),
     ],
 )
 def test_the_first_error_and_its_cause(line: str, cause: str) -> None:
@@ -364,6 +369,17 @@ def test_the_first_error_and_its_cause(line: str, cause: str) -> None:
     assert line in words
     assert cause in words
     assert len(words.splitlines()) < 12
+
+
+def test_a_compiler_that_says_nothing() -> None:
+    words = compile_explain.explain("[1/9] Building a\nFAILED: a.o\ng++ -c a.cpp\nninja: build stopped.\n")
+    assert "ended without a word" in words
+    assert compile_explain.explain("") == "The build failed, and said nothing."
+
+
+def test_a_linker_is_not_its_last_line() -> None:
+    words = compile_explain.explain("FAILED: a.so\nld: cannot find -lnuma\ncollect2: error: ld returned 1 exit status")
+    assert "libnuma" in words
 
 
 NOISE = """\
