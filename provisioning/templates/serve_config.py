@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 SUPERVISOR = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")  # not for the server: it would speak for us
 OWN = (  # vLLM warns of every VLLM_ variable that it does not know
@@ -17,6 +18,7 @@ OWN = (  # vLLM warns of every VLLM_ variable that it does not know
     *("VLLM_FINGERPRINT", "VLLM_STATE_DIRECTORY", "VLLM_GPUS"),
 )
 HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads")  # as config.json calls them, by family of models
+KV_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num")
 
 
 class ConfigurationError(Exception):
@@ -97,14 +99,17 @@ def _command(variables: Mapping[str, str]) -> list[str]:
 
 
 def tensor_parallel_size(model: Path, gpus: int) -> int:
-    """The largest power of two of these GPUs that a model's attention heads can be shared out among."""
+    """The largest power of two of these GPUs that a model's attention heads can be shared out among.
+
+    Heads of keys and values are shared out too; of fewer than there are GPUs each is given to as many.
+    """
     try:
         content = json.loads((model / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"cannot read the number of the model's attention heads: {error}") from error
     content = content if isinstance(content, dict) else {}
     parts = [part for part in (content.get("text_config"), content) if isinstance(part, dict)]
-    heads = next((part[name] for part in parts for name in HEADS if isinstance(part.get(name), int)), 0)
+    heads, of_keys = (_first_number(parts, names) for names in (HEADS, KV_HEADS))
     if not heads:
         raise ConfigurationError(
             f"{model}/config.json does not name the model's attention heads: set tensor_parallel_size to a number"
@@ -112,7 +117,13 @@ def tensor_parallel_size(model: Path, gpus: int) -> int:
     size = 1
     while size * 2 <= gpus and heads % (size * 2) == 0:
         size *= 2
+    while of_keys % size and size % of_keys:
+        size //= 2
     return size
+
+
+def _first_number(parts: list[dict[str, Any]], names: tuple[str, ...]) -> int:
+    return next((part[name] for part in parts for name in names if isinstance(part.get(name), int)), 0)
 
 
 def _arguments(variables: Mapping[str, str]) -> list[str]:

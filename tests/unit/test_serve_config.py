@@ -35,6 +35,9 @@ def model(folder: Path, content: Any) -> Path:
         ({"num_attention_heads": 4, "text_config": {"num_attention_heads": 40}}, 8, 8),
         ({"text_config": {"num_attention_heads": 28}}, 8, 4),
         ({"n_head": 12}, 4, 4),
+        ({"num_attention_heads": 40, "num_key_value_heads": 10}, 8, 2),
+        ({"num_attention_heads": 32, "num_key_value_heads": 4}, 8, 8),
+        ({"num_attention_heads": 14, "num_key_value_heads": 2}, 4, 2),
         ({"num_attention_heads": 32}, 1, 1),
     ],
 )
