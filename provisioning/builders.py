@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from provisioning.errors import ConfigurationError
+from provisioning.inventory import HostEntry
+from provisioning.spelling import did_you_mean
 
 
 class Builders:
@@ -42,6 +44,16 @@ class Builders:
         """Wait until a host of this run has finished; no host of another run is waited for."""
         if event := self.finished.get(host):
             event.wait()
+
+
+def unknown(entries: Sequence[HostEntry], known: Collection[str]) -> list[str]:
+    """A line for each `build.on` that names no host of the inventory."""
+    named = ((entry, entry.settings.build.on) for entry in entries)
+    return [
+        entry.describe(("build", "on"), f'no host is called "{on}". {did_you_mean(on, known)}')
+        for entry, on in named
+        if on != "auto" and on not in known
+    ]
 
 
 BUILDERS = Builders()

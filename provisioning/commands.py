@@ -14,7 +14,7 @@ from invoke.context import Context
 
 from provisioning import converge as engine
 from provisioning import fleet, inventory, steps
-from provisioning.builders import BUILDERS
+from provisioning.builders import BUILDERS, unknown
 from provisioning.converge import Outcome
 from provisioning.distribution import DISTRIBUTION
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
@@ -34,7 +34,10 @@ def load(path: str, hosts: str, overrides: Mapping[str, Any] | None = None) -> l
         if path
         else next((p for p in (Path("inventory.yaml"), PROJECT / "inventory.yaml") if p.exists()), None)
     )
-    return inventory.load(file or Path("inventory.yaml"), overrides).select(hosts or None)
+    known = inventory.load(file or Path("inventory.yaml"), overrides)
+    chosen = known.select(hosts or None)
+    inventory.refuse(unknown(chosen, {*known.hosts, *inventory.LOCALHOST}), "the inventory")
+    return chosen
 
 
 def require_api_keys(entries: Sequence[HostEntry], service: str = "") -> None:

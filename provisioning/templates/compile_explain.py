@@ -42,7 +42,7 @@ CAUSES = (
         "needs them in there.",
     ),
     (
-        r"(?i)could not resolve host|failed to connect|unable to access 'https?:|error in git clone|rpc failed|early eof",
+        r"(?i)could not resolve host|failed to connect|unable to access 'https?:|error in git clone|rpc failed",
         "the build wants to download something, and cannot",
         "The lines above name it: give a mirror in build.onednn.sources, or another release in build.vllm.",
     ),

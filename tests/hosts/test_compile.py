@@ -13,6 +13,7 @@ import pytest
 
 from . import miniature
 from .controller import Controller
+from .inventories import host_variables
 from .machine import Machine
 from .provisioned import Provisioned
 from .proxy import Proxy
@@ -140,7 +141,9 @@ def test_a_host_that_cannot_run_the_wheel_compiles_its_own(
     controller.manage(builder, **sources.build(cmake_args="-DANOTHER=1"))
     controller.bare("wheels", "--take", str(usb))
     assert "compiling" in controller.succeed("build", "--verbose", timeout=300)
-    elsewhere = controller.manage(builder, **sources.build(on="absent", cmake_args="-DTHIRD=1")).run("build")
+    told = sources.build(on="absent", cmake_args="-DTHIRD=1")
+    hosts = {builder.name: host_variables(builder, controller.user), "absent": {}}
+    elsewhere = controller.write({"all": {"hosts": hosts, "vars": told}}).run("build", "--hosts", builder.name)
     assert elsewhere.code == 1
     assert "absent has not compiled it" in elsewhere.output
     assert "invoke build --hosts absent" in elsewhere.output
