@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -100,21 +100,18 @@ class Store:
             except (ValueError, AttributeError):
                 continue  # not ours, or of a version to come
 
-    def has(self, key: str, target: Target, state: str = "") -> bool:
+    def has(self, key: str, target: Target, states: Iterable[str] = ()) -> bool:
         """Whether `find` would give one, as far as the manifests tell."""
-        return any(not wheel.obstacle(target) for wheel in self._of(key, state))
+        return any(not wheel.obstacle(target) for wheel in self._of(key, states))
 
-    def _of(self, key: str, state: str) -> list[Wheel]:
-        return [
-            wheel
-            for wheel in self.wheels()
-            if wheel.manifest["key"] == key and (not state or wheel.manifest["commit"] == state)
-        ]
+    def _of(self, key: str, states: Iterable[str]) -> list[Wheel]:
+        wheels = (wheel for wheel in self.wheels() if wheel.manifest["key"] == key)
+        return [wheel for wheel in wheels if set(states) <= commits(wheel.manifest)]
 
-    def find(self, key: str, target: Target, state: str = "") -> tuple[Wheel | None, str]:
-        """The newest whole wheel of this key (of a folder: of its state) that runs there; or why there is none."""
+    def find(self, key: str, target: Target, states: Iterable[str] = ()) -> tuple[Wheel | None, str]:
+        """The newest whole wheel of this key (of folders: of their states) that runs there; or why there is none."""
         obstacles = []
-        for wheel in self._of(key, state):
+        for wheel in self._of(key, states):
             if not (obstacle := wheel.obstacle(target)) and wheel.is_whole():
                 return wheel, ""
             obstacles.append(obstacle or "is damaged")
@@ -182,6 +179,12 @@ class Store:
                 known = ", ".join(wheel.name for wheel in wheels) or "none"
                 raise ConfigurationError(f"the store has no wheel {name}", cause=f"it has: {known}")
         return [wheel for wheel in wheels if not names or any(wheel.name.startswith(name) for name in names)]
+
+
+def commits(manifest: Mapping[str, Any]) -> set[str]:
+    """What a wheel was made of: commits, hashes of archives, states of folders."""
+    libraries = (manifest.get(name) or {} for name in ("onednn", "acl"))
+    return {str(part.get("commit")) for part in (manifest, *libraries)}
 
 
 def _copy_of(source: Path) -> Callable[[Path], object]:

@@ -18,7 +18,7 @@ from provisioning.progress import Compiling
 from provisioning.resources.base import Difference, Resource, Tell
 from provisioning.sending import send
 from provisioning.templates import text
-from provisioning.wheel_store import MANIFEST, Store, Target, Wheel
+from provisioning.wheel_store import MANIFEST, Store, Target, Wheel, commits
 
 WHEELS = f"{STATE}/wheels"
 """Where a host keeps the wheel that it installs: root's."""
@@ -48,7 +48,7 @@ class CompiledWheel(Resource):
     builder: str = ""
     """Host that compiles for all; "" for the first that comes to it."""
     watched: tuple[str, ...] = ()
-    """A folder of sources whose changes matter, if there is one."""
+    """Folders of sources whose changes matter."""
     disk: int = 0
     """Bytes that compiling takes."""
     refusal: IncompatibleError | None = None
@@ -65,7 +65,7 @@ class CompiledWheel(Resource):
         return f"{WHEELS}/{self.key[:12]}"
 
     def probe(self) -> str:
-        """Print the manifest on a line, the wheel's size, the room to compile, and the state of a watched folder."""
+        """Print the manifest on a line, the wheel's size, the room to compile, and the states of watched folders."""
         folder, lock = quote(self.folder), f"{job.JOBS}/{JOB}/lock"
         # Room is of no interest where the wheel is, or while a job makes it.
         room = (
@@ -85,32 +85,32 @@ class CompiledWheel(Resource):
         """Compare key, size and state. Raises what stands against compiling, where it would have to be compiled."""
         found = _Found.read(actual)
         if found.holds(self.key):
-            if not found.state or found.manifest.get("commit") == found.state:
+            if found.is_current():
                 if self.builder == self.host and not Store().has(self.key, self.target):
                     return Difference(f"keep the wheel of {self.title} here, for other hosts")
                 return None
-            return Difference(f"compile {self.title} again: {self.watched[0]} has changed")
-        if self._compiles_here(found.state):
+            return Difference(f"compile {self.title} again: {' or '.join(self.watched)} has changed")
+        if self._compiles_here(found.states):
             if self.refusal:
                 raise self.refusal
             found.require_room(self.host, self.disk)
         who = f" on {self.builder}" if self.builder else ""
         return Difference(f"compile {self.title} from source{who}, or take the wheel if it was compiled before")
 
-    def _compiles_here(self, state: str) -> bool:
-        return self.builder in ("", self.host) and not Store().has(self.key, self.target, state)
+    def _compiles_here(self, states: tuple[str, ...]) -> bool:
+        return self.builder in ("", self.host) and not Store().has(self.key, self.target, states)
 
     def apply(self, host: Host, actual: str, tell: Tell) -> None:
         """Take it from the store; else compile it, or wait for the host that does. Raises `CommandError`."""
         store, found = Store(), _Found.read(actual)
-        if found.holds(self.key) and found.state in ("", found.manifest.get("commit")):
+        if found.holds(self.key) and found.is_current():
             store.add(found.manifest, partial(self._fetch, host, f"cat {quote(self.folder)}/*.whl"))
             return
         if self.builder and self.builder != host.name:
             tell(f"waiting for {self.builder}, which compiles")
             BUILDERS.wait_for(self.builder)
         with BUILDERS.compiling[self.key]:
-            wheel, obstacle = store.find(self.key, self.target, found.state)
+            wheel, obstacle = store.find(self.key, self.target, found.states)
             if obstacle:
                 tell(f"a wheel of this was compiled before, and {obstacle}")
             if wheel is None:
@@ -180,19 +180,25 @@ class _Found:
     manifest: dict[str, Any]
     size: str
     room: str
-    state: str
+    states: tuple[str, ...]
+    """Those of the watched folders that are there."""
 
     @classmethod
     def read(cls, actual: str) -> _Found:
-        manifest, size, room, state, *_ = [*actual.split("\n"), "", "", ""]
+        manifest, size, room, *rest = [*actual.split("\n"), "", ""]
+        states = tuple(filter(None, rest))
         try:
-            return cls(json.loads(manifest or "{}"), size, room, state)
+            return cls(json.loads(manifest or "{}"), size, room, states)
         except ValueError:
-            return cls({}, size, room, state)
+            return cls({}, size, room, states)
 
     def holds(self, key: str) -> bool:
         """Whether the wheel of this key is there, whole."""
         return self.manifest.get("key") == key and str(self.manifest.get("size")) == self.size
+
+    def is_current(self) -> bool:
+        """Whether it was made of the watched folders as they are now."""
+        return set(self.states) <= commits(self.manifest)
 
     def require_room(self, host: str, disk: int) -> None:
         """Raise `CommandError` where too little disk is free for what is still to be written."""

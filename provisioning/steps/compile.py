@@ -57,10 +57,23 @@ def resources(site: Site) -> Iterator[Resource]:
         home=site.home,
         target=Target(site.facts.architecture, site.facts.glibc, site.facts.cpu_flags),
         builder="" if site.settings.build.on == "auto" else site.settings.build.on,
-        watched=tuple(site.expand(source) for source in site.settings.build.sources[:1] if source[0] in "/~"),
+        watched=_watched(site),
         disk=DISK,
         refusal=_refusal(site),
     )
+
+
+def _watched(site: Site) -> tuple[str, ...]:
+    """Folders of the host that would be compiled again if they changed.
+
+    A library's only where the first is taken, whatever its version: what has the wanted tag does not change.
+    """
+    build = site.settings.build
+    libraries: list[OneDnn | ArmCompute] = [build.onednn]
+    if site.facts.architecture == "aarch64":
+        libraries.append(build.arm_compute)
+    first = [build.sources[0], *(library.sources[0] for library in libraries if library.allow)]
+    return tuple(site.expand(source) for source in first if source[0] in "/~")
 
 
 def _require_processor(site: Site) -> None:

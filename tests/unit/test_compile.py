@@ -231,6 +231,8 @@ def test_a_recompiled_wheel_restarts_its_services() -> None:
         ({"key": "other", "size": 7}, 7, "", "from source"),
         ({"key": "K", "size": 7, "commit": "tree:1"}, 7, "tree:1", ""),
         ({"key": "K", "size": 7, "commit": "tree:1"}, 7, "tree:2", "has changed"),
+        ({"key": "K", "size": 7, "commit": "v1", "onednn": {"commit": "tree:1"}}, 7, "tree:1\n", ""),
+        ({"key": "K", "size": 7, "commit": "v1", "onednn": {"commit": "tree:1"}}, 7, "tree:2\n", "has changed"),
     ],
 )
 def test_what_is_found_on_the_host(manifest: dict[str, Any], size: int, state: str, difference: str) -> None:
@@ -252,6 +254,13 @@ def test_a_folder_that_is_not_there_has_no_state() -> None:
     assert "cd" not in done.stdout
     resource = replace(wheel(compiling(sources=["/srv/nope"])), key="K")
     assert resource.diff('{"key": "K", "size": 7, "commit": "v0.31.0"}\n7\n\n') is None
+
+
+def test_a_folder_of_onednn_is_watched_where_it_is_taken_whatever_it_is() -> None:
+    folder = {"sources": ["~/onednn"]}
+    assert wheel(compiling(onednn={**folder, "allow": True})).watched == ("/var/lib/vllm/onednn",)
+    assert wheel(compiling(onednn=folder)).watched == ()
+    assert wheel(compiling(arm_compute={**folder, "allow": True})).watched == ()
 
 
 def test_too_little_disk_is_told_before_anything_is_changed() -> None:

@@ -60,8 +60,11 @@ def test_a_host_that_cannot_run_it(change: dict[str, Any], obstacle: str, tmp_pa
 def test_a_state_of_a_folder_is_part_of_it(tmp_path: Path) -> None:
     store = Store(tmp_path)
     add(store, commit="tree:1")
-    assert store.find("K", HOST, "tree:1")[0]
-    assert store.find("K", HOST, "tree:2") == (None, "")
+    assert store.find("K", HOST, ["tree:1"])[0]
+    assert store.find("K", HOST, ["tree:2"]) == (None, "")
+    add(store, b"with", commit="tree:2", onednn={"commit": "tree:3"})
+    assert store.find("K", HOST, ["tree:2", "tree:3"])[0]
+    assert store.find("K", HOST, ["tree:2", "tree:4"]) == (None, "")
 
 
 def test_a_damaged_wheel_is_not_handed_out(tmp_path: Path) -> None:
