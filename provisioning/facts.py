@@ -39,7 +39,9 @@ _PROBES = {
     "os": "cat /etc/os-release",
     "machine": "uname -m; uname -r; nproc; grep -m1 -E '^(flags|Features)' /proc/cpuinfo; :",
     "topology": "lscpu -p=CPU,CORE,SOCKET,NODE 2>/dev/null | grep -v '^#'; :",
-    "memory": "grep -E '^(MemTotal|MemAvailable):' /proc/meminfo",
+    # The limits are those of a container, whose /proc/meminfo speaks of the machine around it.
+    "memory": "grep -E '^(MemTotal|MemAvailable):' /proc/meminfo; "
+    "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null; :",
     "init": "if [ -d /run/systemd/system ]; then echo systemd; systemctl --version | head -n 1; else echo none; fi",
     "python": "for p in /usr/bin/python3 /usr/bin/python3.[0-9]* /usr/local/bin/python3 "
     "/usr/local/bin/python3.[0-9]*; do "
@@ -75,7 +77,7 @@ class Facts:
     topology: tuple[tuple[int, int, int, int], ...]
     """Logical CPUs as (cpu, core, socket, NUMA node)."""
     memory: int
-    """Bytes of memory."""
+    """Bytes of memory; a container's limit where it is less."""
     memory_available: int
     """Bytes of memory that a new program could take now."""
     systemd: int
@@ -193,6 +195,7 @@ def _parse(text: dict[str, str]) -> Facts:
     os_release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', text["os"], re.MULTILINE))
     machine = text["machine"].splitlines()
     memory = {key: int(size) * 1024 for key, size in re.findall(r"^(\w+):\s+(\d+) kB", text["memory"], re.MULTILINE)}
+    limits = [int(line) for line in text["memory"].splitlines() if line.isdecimal()] or [memory["MemTotal"]]
     init = text["init"].splitlines()
     compilers = {name: full for name, _, full in (row.partition(" ") for row in text["compilers"].splitlines())}
     return Facts(
@@ -211,8 +214,8 @@ def _parse(text: dict[str, str]) -> Facts:
         cores=int(machine[2]),
         cpu_flags=frozenset(machine[3].split(":", 1)[1].split()) if len(machine) > 3 else frozenset(),
         topology=_topology(text["topology"]),
-        memory=memory["MemTotal"],
-        memory_available=memory.get("MemAvailable", memory["MemTotal"]),
+        memory=min(memory["MemTotal"], *limits),
+        memory_available=min(memory.get("MemAvailable", memory["MemTotal"]), *limits),
         systemd=int((re.findall(r"systemd (\d+)", text["init"]) or ["0"])[0]) if init[0] == "systemd" else 0,
         pythons=tuple(dict.fromkeys(_pairs(text["python"]))),
         manager=text["manager"].strip(),

@@ -67,6 +67,16 @@ def test_a_bare_host() -> None:
     assert facts.system_python() == ("/usr/bin/python3", "3.11")
 
 
+@pytest.mark.parametrize(
+    ("limits", "memory"),
+    [("max\n", 16_000_000 * 1024), ("4294967296\n", 2**32), ("9223372036854771712\n", 16_000_000 * 1024)],
+)
+def test_a_container_has_the_memory_that_it_may_use(limits: str, memory: int) -> None:
+    facts = parse(memory=WORDS["memory"] + limits)
+    assert facts.memory == memory
+    assert facts.memory_available <= memory
+
+
 def test_a_python_in_local_is_not_the_systems() -> None:
     facts = parse(python="/usr/local/bin/python3 3.10\n", os='ID=ubuntu\nVERSION_ID="24.04"\n')
     assert facts.system_python() == ("/usr/bin/python3", "3.12")
