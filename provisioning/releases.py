@@ -137,11 +137,14 @@ def choose(
         return release
     if not fits:
         with_driver = f", driver {driver}" if device == "cuda" and driver else ""
+        newest = next((release for release in load() if python in release.pythons), load()[0])
+        too_old = device == "cuda" and gpus.obstacle(driver, newest.cuda)
         raise IncompatibleError(
             f"no release of vLLM works with Python {python} for {device} on {architecture}{with_driver}",
-            cause=f"the newest, {load()[0].version}, {obstacle(load()[0])}",
-            remedy="choose another Python: 3.10 to 3.13 have the widest choice"
-            + (", or install a newer driver" if with_driver else ""),
+            cause=f"the newest for it, {newest.version}, {obstacle(newest)}",
+            remedy=f"install NVIDIA's driver {gpus.least_driver(newest.cuda)} or newer"
+            if too_old
+            else "choose another Python: 3.10 to 3.13 have the widest choice",
         )
     return fits[0]
 

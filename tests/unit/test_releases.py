@@ -133,12 +133,13 @@ def test_a_driver_too_old_for_the_wanted_release() -> None:
     assert caught.value.exit_code == ExitCode.INCOMPATIBLE
 
 
-def test_a_driver_too_old_for_all() -> None:
+@pytest.mark.parametrize("python", ["3.10", "3.12"])
+def test_a_driver_too_old_for_all(python: str) -> None:
     with pytest.raises(IncompatibleError) as caught:
-        releases.choose("3.12", "cuda", "auto", wheel=False, driver="470.82.01")
+        releases.choose(python, "cuda", "auto", wheel=False, driver="470.82.01")
     assert "driver 470.82.01" in caught.value.message
     assert "the host's driver 470.82.01 runs CUDA 11.x at most" in caught.value.cause
-    assert "newer driver" in caught.value.remedy
+    assert caught.value.remedy == "install NVIDIA's driver 580 or newer"
 
 
 def test_a_driver_is_nothing_to_a_cpu() -> None:
