@@ -56,8 +56,9 @@ def require(site: Site, release: Release) -> None:
             remedy=f"On the host: apt-get install --reinstall gcc-{major} g++-{major}",
         )
     packaged = PACKAGED.get((site.facts.os_id, site.facts.os_version, major), "")
-    version = installed[0] if len(installed) == 2 else packaged or "".join(installed)
     needed = number(release.gcc_min)
+    guessed = packaged or "".join(installed) or (str(major) if major < needed[0] else "")
+    version = installed[0] if len(installed) == 2 else guessed
     if version and number(version)[: len(needed)] < needed and _matters(site, release):
         raise IncompatibleError(
             f"vLLM {release.version} needs gcc and g++ {release.gcc_min}, and gcc-{major} here is {version}",

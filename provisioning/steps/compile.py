@@ -79,7 +79,10 @@ def _watched(site: Site) -> tuple[str, ...]:
 def _require_processor(site: Site) -> None:
     """Refuse a host that could not run what it compiles. Raises `IncompatibleError`."""
     if site.facts.architecture == "x86_64" and "avx2" not in site.facts.cpu_flags:
-        raise IncompatibleError("vLLM for CPUs needs a processor with AVX2, and this one has none")
+        raise IncompatibleError(
+            "vLLM for CPUs needs a processor with AVX2, and this one has none",
+            remedy="Take another host; of a virtual machine, let it see the processor as it is (host-passthrough).",
+        )
 
 
 def _refusal(site: Site) -> IncompatibleError | None:
@@ -90,8 +93,8 @@ def _refusal(site: Site) -> IncompatibleError | None:
         return error
     if (limit := _memory_limit(site)) < LEAST_MEMORY:
         return IncompatibleError(
-            f"too little memory to compile vLLM: {limit / 1e9:.1f} GB of {site.facts.memory / 1e9:.1f} GB",
-            cause=f"the heaviest file takes {LEAST_MEMORY / 1e9:.1f} GB",
+            f"too little memory to compile vLLM: {limit / 1e9:.1f} of the host's {site.facts.memory / 1e9:.1f} GB",
+            cause=f"the heaviest file takes {LEAST_MEMORY / 1e9:.1f} GB; the rest is left to the host",
             remedy="Compile on another host (build.on), or take the prebuilt wheel (build.method: wheel).",
         )
     return None

@@ -177,6 +177,12 @@ def test_what_is_not_installed_has_no_other_version(installed: dict[str, str]) -
         assert list(vllm.resources(compiling(facts)))
 
 
+def test_a_major_version_may_be_enough_to_refuse() -> None:
+    facts = replace(TRIXIE, os_id="ubuntu", os_version="22.04", versioned_compilers={})
+    with pytest.raises(IncompatibleError, match=r"12\.3, and gcc-11 here is 11"):
+        look(site(facts, compiler={"version": 11}, build=SOURCE, environment={"manager": "uv"}))
+
+
 def test_arm_is_compiled_with_debian_12s_compiler() -> None:
     assert list(vllm.resources(compiling(replace(BOOKWORM, architecture="aarch64"))))
 
