@@ -29,6 +29,7 @@ PROGRAM = (
     "download_model.py",
     "download_copy.py",
     "download_exit.py",
+    "download_folder.py",
     "download_forecast.py",
     "download_git.py",
     "download_http.py",
@@ -42,8 +43,11 @@ PROGRAM = (
     "download_throttle_http.py",
     "download_url.py",
     "download_verify.py",
+    "download_web.py",
     "git_client.py",
+    "git_lfs.py",
     "git_repository.py",
+    "git_tree.py",
     "modelscope_package.py",
 )
 

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     import requests
 
     from provisioning.templates import modelscope_package
-    from provisioning.templates.download_http import Web
     from provisioning.templates.download_retry import persevering
     from provisioning.templates.download_sources import Listing, Transient, Unavailable, Wanted
+    from provisioning.templates.download_web import Web
     from provisioning.templates.git_client import shown
 else:
     import modelscope_package
-    from download_http import Web
     from download_retry import persevering
     from download_sources import Listing, Transient, Unavailable, Wanted
+    from download_web import Web
     from git_client import shown
 
 LONGEST = 3000
@@ -180,8 +180,8 @@ class Cli(ModelScope):
 
 
 def pattern(name: str) -> str:
-    """The pattern that a file's name fits. The package takes a comma for the end of a pattern."""
-    return glob.escape(name).replace(",", "?")
+    """The pattern that a file's name fits. The package ends one at a comma, and takes no blank at either end of it."""
+    return re.sub(r",|^\s+|\s+$", lambda odd: "?" * len(odd[0]), glob.escape(name))
 
 
 def _did_you_mean(wanted: str, known: list[str]) -> str:

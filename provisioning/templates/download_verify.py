@@ -17,6 +17,9 @@ else:
 POINTER = b"version https://git-lfs.github.com/spec/v1\n"
 """How a pointer file begins: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md"""
 
+LARGEST_HEADER = 100_000_000
+"""Bytes: https://github.com/huggingface/safetensors/blob/main/safetensors/src/tensor.rs"""
+
 
 def proven(folder: str, files: "dict[str, Wanted]") -> dict[str, str]:
     """The SHA-256 of each of these files that is here and is what is wanted. Hashes several at once."""
@@ -33,6 +36,16 @@ def _matching(path: str, wanted: "Wanted") -> str:
         return ""
     digest = sha256_of(path)
     return digest if wanted.sha256 in ("", digest) else ""
+
+
+def mismatch(folder: str, name: str, wanted: "Wanted") -> str:
+    """What is wrong with a file, with both hashes."""
+    path = os.path.join(folder, name)
+    if not os.path.isfile(path):
+        return f"{name} did not come"
+    came = git_blob_of(path) if not wanted.sha256 else sha256_of(path)
+    right = wanted.sha256 or wanted.git_blob
+    return f"{name} came with hash {came} ({os.path.getsize(path)} bytes), and {right} ({wanted.size} bytes) is right"
 
 
 def faults(folder: str, names: list[str]) -> Iterator[str]:
@@ -53,6 +66,8 @@ def _unsafe(path: str) -> str:
     try:
         with open(path, "rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
+            if length > LARGEST_HEADER:
+                return f"no safetensors: its header would have {length} bytes"
             if length > size - 8:
                 return f"truncated: {size} bytes, and its header alone has {length}"
             header = json.loads(file.read(length))
