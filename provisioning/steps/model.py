@@ -43,6 +43,7 @@ PROGRAM = (
     "download_url.py",
     "download_verify.py",
     "git_client.py",
+    "git_lfs.py",
     "git_repository.py",
     "modelscope_package.py",
 )

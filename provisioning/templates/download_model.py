@@ -134,7 +134,7 @@ def bring(source: "Source", config: dict[str, Any], method: str, folder: str) ->
     if wrong := list(faults(folder, list(files))):
         raise Unavailable("; ".join(wrong))
     if finish := getattr(source, "finish", None):
-        finish(listing.revision)
+        finish(listing.revision, files)
     about = {"key": config["key"], "method": method, "source": source.shown, "id": config["id"]}
     save(folder, {**about, "asked": config["revision"], "revision": listing.revision}, hashes)
     shutil.rmtree(os.path.join(folder, OURS, "parts"), ignore_errors=True)

@@ -4,21 +4,29 @@ import errno
 import os
 import re
 import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
     from provisioning.templates.download_records import OURS
     from provisioning.templates.download_sources import Transient, Unavailable
-    from provisioning.templates.git_client import REFUSED, first_complaint, shown, without_login
+    from provisioning.templates.git_client import REFUSED, TIED, first_complaint, shown, without_login
 else:
     from download_records import OURS
     from download_sources import Transient, Unavailable
-    from git_client import REFUSED, first_complaint, shown, without_login
+    from git_client import REFUSED, TIED, first_complaint, shown, without_login
 
 MISSING = re.compile(r"couldn't find remote ref|not our ref|unadvertised object|bad object")
-RETRIES = "lfs.transfer.maxretries=1"
-"""It is our policy that tries again: https://github.com/git-lfs/git-lfs/blob/main/docs/man/git-lfs-config.adoc"""
+SETTINGS = (
+    # It is our policy that tries again.
+    ("lfs.transfer.maxretries", "1"),
+    # Whatever the account has set for its other repositories.
+    ("lfs.skipdownloaderrors", "false"),
+    ("fetch.recurseSubmodules", "false"),
+)
+"""https://github.com/git-lfs/git-lfs/blob/main/docs/man/git-lfs-config.adoc"""
+BRANCHES = "+refs/heads/*:refs/remotes/origin/*"
 
 
 class Repository:
@@ -29,7 +37,8 @@ class Repository:
         self.git_folder = os.path.join(folder, ".git")
         login = f"oauth2:{quote(token, safe='')}@" if token and not url.startswith("file:") else ""
         self.url, options, variables = without_login(re.sub("(?<=://)", login, url, count=1) if login else url)
-        pairs = [option.partition("=") for option in (*options[1::2], RETRIES)]
+        given = [option.partition("=")[::2] for option in options[1::2]]
+        pairs = [*given, *SETTINGS, ("lfs.storage", os.path.join(self.git_folder, "lfs"))]
         # No terminal to ask at, no weights by git itself, and the login, which git-lfs takes from git.
         self.environment = {
             **os.environ,
@@ -37,18 +46,48 @@ class Repository:
             "GIT_LFS_SKIP_SMUDGE": "1",
             "LC_ALL": "C.UTF-8",
             "GIT_CONFIG_COUNT": str(len(pairs)),
-            **{f"GIT_CONFIG_KEY_{number}": key for number, (key, _, _) in enumerate(pairs)},
-            **{f"GIT_CONFIG_VALUE_{number}": value for number, (_, _, value) in enumerate(pairs)},
+            **{f"GIT_CONFIG_KEY_{number}": key for number, (key, _) in enumerate(pairs)},
+            **{f"GIT_CONFIG_VALUE_{number}": value for number, (_, value) in enumerate(pairs)},
             **variables,
         }
         self._trace = os.path.join(folder, OURS, "trace")
+
+    def prepare(self) -> None:
+        """Make the repository, or take the one that is there, whoever made it; mend it where it was cut off."""
+        if os.path.isdir(self.git_folder) and not self._is_in_use():
+            for name in os.listdir(self.git_folder):
+                if name.endswith(".lock"):
+                    os.unlink(os.path.join(self.git_folder, name))
+        self.git("init", "-q")
+        self.git("config", "--replace-all", "remote.origin.url", self.url)
+        if not self.tried("config", "--local", "--get-all", "remote.origin.fetch"):
+            self.git("config", "remote.origin.fetch", BRANCHES)
+
+    def _is_in_use(self) -> bool:
+        """Whether a git is at work in the folder: if none is, its locks are those of one that was killed."""
+        for process in filter(str.isdecimal, os.listdir("/proc")):
+            with suppress(OSError):
+                with open(f"/proc/{process}/comm") as file:
+                    is_git = file.read() == "git\n"
+                if is_git and os.path.samefile(f"/proc/{process}/cwd", self.folder):
+                    return True
+        return False
+
+    def keep_out(self, name: str) -> None:
+        """Let git take no notice of what is not of the repository."""
+        path = os.path.join(self.git_folder, "info/exclude")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "a+") as file:
+            file.seek(0)
+            if f"/{name}/\n" not in file.read():
+                file.write(f"/{name}/\n")
 
     def git(self, *arguments: str, text: bytes = b"") -> bytes:
         """Run git, and give its output. Raises `Unavailable`, for a fetch `Transient`, or OSError for a full disk."""
         fetches = "fetch" in arguments
         # What a server asks for is in its headers alone. Git writes logins into no trace.
         trace = {"GIT_TRACE_CURL": self._trace, "GIT_TRACE_CURL_NO_DATA": "1"} if fetches else {}
-        done = self.run(["git", *arguments], text, **trace)
+        done = self.run([*TIED, "git", *arguments], text, **trace)
         wait = self._asked_wait() if fetches else 0
         if not done.returncode:
             return done.stdout
