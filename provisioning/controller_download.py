@@ -42,10 +42,17 @@ def _is_here(folder: str, key: str) -> bool:
 
 
 def _run(config: str, name: str, tell: Tell) -> None:
-    command = [sys.executable, "-s", str(FOLDER / "download_model.py"), config]
+    command = [sys.executable, "-s", "-X", "utf8", str(FOLDER / "download_model.py"), config]
     pipe = subprocess.PIPE
     on_line, log = Downloading(tell), []
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=subprocess.STDOUT, text=True) as run:
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=pipe,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    ) as run:
         assert run.stdout
         for line in run.stdout:
             log.append(line)

@@ -17,10 +17,16 @@ TIMEOUT = 60
 
 def forecast(told: dict[str, Any]) -> str:
     """Ask the model's servers; say how much it is, or why that is not known. `told` is what the host would be told."""
-    command = [sys.executable, "-s", str(FOLDER / "download_forecast.py")]
+    command = [sys.executable, "-s", "-X", "utf8", str(FOLDER / "download_forecast.py")]
     try:
         done = subprocess.run(
-            command, input=json.dumps(told), capture_output=True, text=True, timeout=TIMEOUT, check=False
+            command,
+            input=json.dumps(told),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=TIMEOUT,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return f"its size is not known: no answer within {TIMEOUT} s"
@@ -29,4 +35,6 @@ def forecast(told: dict[str, Any]) -> str:
         return f"its size cannot be asked for from here: {lines[-1].strip() if lines else 'no answer'}"
     found = json.loads(done.stdout)
     count = f"{found['files']} file{'s' if found['files'] != 1 else ''}"
+    if found["unknown"]:
+        count += f" (and {found['unknown']} of them of a size that their server does not tell)"
     return f"{filesize.decimal(found['size'])} in {count}, revision {found['revision'][:12]}"

@@ -56,7 +56,7 @@ class Taker:
 
     def sees_the_source(self) -> bool:
         """Whether the source answers, along the way that was written down."""
-        look = f"exec {TOOLS}/bin/python -E -s {LIBRARY}/download_copy.py {quote(self.folder)}"
+        look = f"exec {TOOLS}/bin/python -E -s -X utf8 {LIBRARY}/download_copy.py {quote(self.folder)}"
         return self.place.run(look, check=False).exit_code == 0
 
     def copy(self, tell: Tell) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from provisioning.templates.download_model import METHODS
-    from provisioning.templates.download_sources import Unavailable, chosen
+    from provisioning.templates.download_sources import Unavailable, chosen, listed
 else:
     from download_model import METHODS
-    from download_sources import Unavailable, chosen
+    from download_sources import Unavailable, chosen, listed
 
 
 def main(config: dict[str, Any]) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def main(config: dict[str, Any]) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             source = METHODS[place["method"]]({**config, **place, "attempts": 1}, folder)
             try:
-                listing = source.listing()
+                listing = listed(source)
             except Unavailable as error:
                 said = str(error)
                 continue
@@ -29,7 +29,8 @@ def main(config: dict[str, Any]) -> dict[str, Any]:
                 continue
         files = chosen(listing.files, config["include"], config["exclude"])
         size = sum(max(0, each.size) for each in files.values())
-        return {"size": size, "files": len(files), "revision": listing.revision}
+        unknown = sum(each.size < 0 for each in files.values())
+        return {"size": size, "files": len(files), "unknown": unknown, "revision": listing.revision}
     sys.exit(said)
 
 

@@ -7,12 +7,14 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     import requests
 
-    from provisioning.templates.download_http import Files, Web
+    from provisioning.templates.download_http import Files
     from provisioning.templates.download_sources import Listing, Unavailable, Wanted
+    from provisioning.templates.download_web import Web
     from provisioning.templates.git_client import shown
 else:
-    from download_http import Files, Web
+    from download_http import Files
     from download_sources import Listing, Unavailable, Wanted
+    from download_web import Web
     from git_client import shown
 
 

@@ -1,11 +1,10 @@
 """Brings a model's files into its folder from the first source that has them, and proves each by its SHA-256.
 
 Called with the path of a JSON file that says everything, and that is deleted once it is read: it may hold a token.
+With `-` that comes on standard input.
 Everything is safe to repeat after being cut off anywhere, and nothing that is here is fetched again.
 """
 
-import errno
-import fcntl
 import json
 import os
 import shutil
@@ -16,27 +15,51 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from provisioning.templates.download_copy import Copied
+    from provisioning.templates.download_folder import alone, explained, require_room
     from provisioning.templates.download_git import Git
     from provisioning.templates.download_http import CORRUPT
     from provisioning.templates.download_huggingface import HuggingFace
     from provisioning.templates.download_modelscope import Cli, Sdk
     from provisioning.templates.download_progress import Progress
-    from provisioning.templates.download_records import OURS, forget, git_blob_of, intact, load, save, sha256_of
+    from provisioning.templates.download_records import (
+        OURS,
+        forget,
+        former,
+        git_blob_of,
+        in_the_way,
+        intact,
+        load,
+        remove,
+        save,
+        sha256_of,
+    )
     from provisioning.templates.download_retry import ATTEMPTS
-    from provisioning.templates.download_sources import Source, Unavailable, Wanted, chosen, safe, say
+    from provisioning.templates.download_sources import Source, Unavailable, Wanted, chosen, listed, safe, say
     from provisioning.templates.download_throttle import throttled
     from provisioning.templates.download_url import Urls
     from provisioning.templates.download_verify import faults, proven
 else:
     from download_copy import Copied
+    from download_folder import alone, explained, require_room
     from download_git import Git
     from download_http import CORRUPT
     from download_huggingface import HuggingFace
     from download_modelscope import Cli, Sdk
     from download_progress import Progress
-    from download_records import OURS, forget, git_blob_of, intact, load, save, sha256_of
+    from download_records import (
+        OURS,
+        forget,
+        former,
+        git_blob_of,
+        in_the_way,
+        intact,
+        load,
+        remove,
+        save,
+        sha256_of,
+    )
     from download_retry import ATTEMPTS
-    from download_sources import Source, Unavailable, Wanted, chosen, safe, say
+    from download_sources import Source, Unavailable, Wanted, chosen, listed, safe, say
     from download_throttle import throttled
     from download_url import Urls
     from download_verify import faults, proven
@@ -51,40 +74,27 @@ METHODS: dict[str, Any] = {
 }
 ATTEMPTS_BEFORE_OTHERS = 3
 """How often a server that does not answer is asked, where there is another to ask."""
-MARGIN = 64 << 20
-"""Bytes of the disk to leave free."""
 
 
 def main(path: str) -> None:
-    """Bring what the file asks for. Exits with words for people where it cannot be had."""
-    with open(path, encoding="utf-8") as file:
-        config = json.load(file)
-    os.unlink(path)
+    """Bring what the file asks for; `-` is standard input. Exits with words for people where it cannot be had."""
+    config = told(path)
     folder = config["folder"]
-    os.makedirs(os.path.join(folder, OURS), exist_ok=True)
-    with alone(folder), limited(config["limit_rate"]):
-        try:
+    try:
+        os.makedirs(os.path.join(folder, OURS), exist_ok=True)
+        with alone(folder), limited(config["limit_rate"]):
             first(config, folder)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            free = shutil.disk_usage(folder).free
-            sys.exit(
-                f"the disk of {folder} is full: {error.strerror}, {free / 1e9:.2f} GB are free. "
-                "Make room, then run it again: what is here is kept."
-            )
+    except OSError as error:
+        sys.exit(explained(error, folder))
 
 
-@contextmanager
-def alone(folder: str) -> Iterator[None]:
-    """Wait for another download into the same folder."""
-    with open(os.path.join(folder, OURS, "lock"), "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"another download into {folder} goes on: waiting for its end")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def told(path: str) -> dict[str, Any]:
+    """Everything there is to know. A file is deleted, for it may hold a token."""
+    with open(0 if path == "-" else path, encoding="utf-8") as file:
+        config: dict[str, Any] = json.load(file)
+    if path != "-":
+        os.unlink(path)
+    return config
 
 
 @contextmanager
@@ -118,7 +128,7 @@ def first(config: dict[str, Any], folder: str) -> None:
 
 def bring(source: "Source", config: dict[str, Any], method: str, folder: str) -> None:
     """Bring from one source what is not here, prove it, and record it. Raises `Unavailable`."""
-    listing = source.listing()
+    listing = listed(source)
     files = chosen(listing.files, config["include"], config["exclude"])
     if odd := next((name for name in listing.files if not safe(name)), None):
         raise Unavailable(f"it names a file outside of the model's folder: {odd!r}")
@@ -128,9 +138,10 @@ def bring(source: "Source", config: dict[str, Any], method: str, folder: str) ->
     missing = {name: wanted for name, wanted in files.items() if name not in hashes}
     if missing:
         forget(folder)
+        remove(folder, in_the_way(former(folder, files), files))
         require_room(folder, missing, source)
         hashes |= fetch(source, missing, folder, len(files))
-    remove_former(folder, files)
+    remove(folder, former(folder, files))
     if wrong := list(faults(folder, list(files))):
         raise Unavailable("; ".join(wrong))
     if finish := getattr(source, "finish", None):
@@ -151,17 +162,6 @@ def here(folder: str, files: "dict[str, Wanted]", *, trusting: bool) -> dict[str
     for name in sorted(load(folder).get("files", {}).keys() & rest.keys() - found.keys()):
         say(f"{name} is not (any more) what is wanted: fetching it")
     return hashes | found
-
-
-def require_room(folder: str, missing: "dict[str, Wanted]", source: "Source") -> None:
-    """Exit where too little disk is free for what is still missing."""
-    partial = source.partial()
-    needed = sum(max(0, wanted.size - partial.get(name, 0)) for name, wanted in missing.items()) + MARGIN
-    if (free := shutil.disk_usage(folder).free) < needed:
-        sys.exit(
-            f"too little disk: {needed / 1e9:.2f} GB are needed for what is missing, and {free / 1e9:.2f} GB are free "
-            f"where {folder} is. Make room, or give the model another path."
-        )
 
 
 def fetch(source: "Source", missing: "dict[str, Wanted]", folder: str, of: int) -> dict[str, str]:
@@ -191,13 +191,6 @@ def mismatch(folder: str, name: str, wanted: "Wanted") -> str:
     came = git_blob_of(path) if not wanted.sha256 else sha256_of(path)
     right = wanted.sha256 or wanted.git_blob
     return f"{name} came with hash {came} ({os.path.getsize(path)} bytes), and {right} ({wanted.size} bytes) is right"
-
-
-def remove_former(folder: str, files: "dict[str, Wanted]") -> None:
-    """Delete what an earlier revision had, as it was recorded, and this one has not."""
-    for name in load(folder).get("files", {}).keys() - files.keys():
-        if safe(name) and os.path.lexists(path := os.path.join(folder, name)):
-            os.unlink(path)
 
 
 if __name__ == "__main__":

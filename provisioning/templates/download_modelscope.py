@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     import requests
 
     from provisioning.templates import modelscope_package
-    from provisioning.templates.download_http import Web
     from provisioning.templates.download_retry import persevering
     from provisioning.templates.download_sources import Listing, Transient, Unavailable, Wanted
+    from provisioning.templates.download_web import Web
     from provisioning.templates.git_client import shown
 else:
     import modelscope_package
-    from download_http import Web
     from download_retry import persevering
     from download_sources import Listing, Transient, Unavailable, Wanted
+    from download_web import Web
     from git_client import shown
 
 LONGEST = 3000

@@ -7,6 +7,9 @@ import hashlib
 import json
 import os
 import subprocess
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import PurePosixPath
 from typing import Any
 
 OURS = ".vllm-provisioning"
@@ -59,6 +62,30 @@ def forget(folder: str) -> None:
         path = os.path.join(folder, OURS, name)
         if os.path.exists(path):
             os.unlink(path)
+
+
+def former(folder: str, files: Iterable[str]) -> list[str]:
+    """What was recorded, and is no longer one of the files."""
+    return sorted(load(folder).get("files", {}).keys() - set(files))
+
+
+def in_the_way(names: Iterable[str], files: Iterable[str]) -> list[str]:
+    """Those of the names that are a folder of the files, or the other way round."""
+    folders = {str(folder) for name in files for folder in PurePosixPath(name).parents}
+    known = set(files)
+    return [name for name in names if name in folders or known & {str(each) for each in PurePosixPath(name).parents}]
+
+
+def remove(folder: str, names: Iterable[str]) -> None:
+    """Delete files, and the folders that are empty then."""
+    for name in names:
+        with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            os.unlink(os.path.join(folder, name))
+        above = os.path.dirname(name)
+        with suppress(OSError):
+            while above:
+                os.rmdir(os.path.join(folder, above))
+                above = os.path.dirname(above)
 
 
 def sha256_of(path: str) -> str:

@@ -1,5 +1,6 @@
 """What every method of downloading shares: what it is to bring, and how it says that it cannot."""
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -58,6 +59,15 @@ class Source(Protocol):
         """Bytes of each file that are here, of those being fetched."""
 
 
+def listed(source: Source) -> Listing:
+    """What a source has. Raises `Unavailable`, also for an answer that has another form than the protocol's."""
+    try:
+        return source.listing()
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise Unavailable(f"what it answers is not understood ({why}): does the server speak this protocol?") from error
+
+
 def say(text: str) -> None:
     """Print one line of the log."""
     print(text, flush=True)
@@ -65,8 +75,11 @@ def say(text: str) -> None:
 
 def safe(name: str) -> bool:
     """Whether a path that a server names stays within the folder, and out of what is kept beside the files."""
-    parts = name.split("/")
-    return bool(name) and not name.startswith("/") and not {"", ".", "..", ".git", ".vllm-provisioning"} & set(parts)
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in name and not {"", ".", "..", ".git", ".vllm-provisioning"} & set(name.split("/"))
 
 
 def chosen(files: dict[str, Wanted], include: Iterable[str], exclude: Iterable[str]) -> dict[str, Wanted]:

@@ -2,16 +2,19 @@
 
 import hashlib
 import posixpath
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
-    from provisioning.templates.download_http import Files, Web
+    from provisioning.templates.download_http import Files
     from provisioning.templates.download_sources import Listing, Wanted
+    from provisioning.templates.download_web import CONNECTIONS, Web
     from provisioning.templates.git_client import shown
 else:
-    from download_http import Files, Web
+    from download_http import Files
     from download_sources import Listing, Wanted
+    from download_web import CONNECTIONS, Web
     from git_client import shown
 
 
@@ -29,11 +32,13 @@ class Urls:
 
     def listing(self) -> "Listing":
         """The files as they are named; their sizes, where the servers tell them."""
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            lengths = pool.map(self._web.length, [each["url"] for each in self._named])
         files = {
             each["path"] or posixpath.basename(unquote(urlsplit(each["url"]).path)): Wanted(
-                self._web.length(each["url"]), sha256=each["sha256"].lower(), url=each["url"]
+                length, sha256=each["sha256"].lower(), url=each["url"]
             )
-            for each in self._named
+            for each, length in zip(self._named, lengths, strict=True)
         }
         revision = hashlib.sha256("".join(sorted(each.sha256 for each in files.values())).encode()).hexdigest()
         return Listing(revision, files)

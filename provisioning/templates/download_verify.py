@@ -17,6 +17,9 @@ else:
 POINTER = b"version https://git-lfs.github.com/spec/v1\n"
 """How a pointer file begins: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md"""
 
+LARGEST_HEADER = 100_000_000
+"""Bytes: https://github.com/huggingface/safetensors/blob/main/safetensors/src/tensor.rs"""
+
 
 def proven(folder: str, files: "dict[str, Wanted]") -> dict[str, str]:
     """The SHA-256 of each of these files that is here and is what is wanted. Hashes several at once."""
@@ -53,6 +56,8 @@ def _unsafe(path: str) -> str:
     try:
         with open(path, "rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
+            if length > LARGEST_HEADER:
+                return f"no safetensors: its header would have {length} bytes"
             if length > size - 8:
                 return f"truncated: {size} bytes, and its header alone has {length}"
             header = json.loads(file.read(length))

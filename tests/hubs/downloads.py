@@ -39,13 +39,13 @@ class Download:
         about = {"key": "k1", "name": "m", "setting": "models/m", "folder": str(self.folder), "sources": self.sources}
         file = self.folder.with_suffix(".json")
         file.write_text(json.dumps({**asked, **about, **self.told}))
-        return [sys.executable, "-s", str(PROGRAM), str(file)]
+        return [sys.executable, "-s", "-X", "utf8", str(PROGRAM), str(file)]
 
     def start(self) -> subprocess.Popen[str]:
         """Start the program."""
         environment = {**os.environ, **self.environment}
         return subprocess.Popen(
-            self.command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+            self.command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", env=environment
         )
 
     def run(self, **told: Any) -> tuple[int, str]:

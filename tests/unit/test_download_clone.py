@@ -1,4 +1,4 @@
-"""Git repositories as people have them: odd names, links, clones that were begun by hand, and settings of an account."""
+"""Git repositories as people have them: odd names, links, clones begun by hand, and settings of an account."""
 
 from __future__ import annotations
 
