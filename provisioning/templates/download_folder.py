@@ -53,8 +53,9 @@ def explained(error: OSError, folder: str) -> str:
             "Make room, then run it again: what is here is kept."
         )
     place = os.fsdecode(error.filename2 or error.filename or folder)
+    account = pwd.getpwuid(os.geteuid()).pw_name
     what = {
-        errno.EACCES: f"Give it to {pwd.getpwuid(os.geteuid()).pw_name}, who serves the model, or give the model another path.",
+        errno.EACCES: f"Give it to {account}, who serves the model, or give the model another path.",
         errno.EISDIR: "The model has a file of this name: move the folder away.",
         errno.ENOTDIR: "The model needs a folder of this name: move the file away.",
         errno.EEXIST: "The model needs a folder of this name: move the file away.",

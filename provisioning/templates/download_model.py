@@ -176,11 +176,12 @@ def fetch(source: "Source", missing: "dict[str, Wanted]", folder: str, of: int) 
             wrong = sorted(missing.keys() - hashes.keys())
             if not wrong:
                 return hashes
-            for name in wrong:
-                say(mismatch(folder, name, missing[name]))
+            words = [mismatch(folder, name, missing[name]) for name in wrong]
+            for name, said in zip(wrong, words, strict=True):
+                say(said)
                 if os.path.lexists(path := os.path.join(folder, name)):
                     os.unlink(path)
-    raise Unavailable(f"{', '.join(wrong)} came {CORRUPT} times with other bytes than the hash that is told")
+    raise Unavailable(f"{'; '.join(words[:8])} ({CORRUPT} times)")
 
 
 def mismatch(folder: str, name: str, wanted: "Wanted") -> str:

@@ -180,8 +180,8 @@ class Cli(ModelScope):
 
 
 def pattern(name: str) -> str:
-    """The pattern that a file's name fits. The package takes a comma for the end of a pattern."""
-    return glob.escape(name).replace(",", "?")
+    """The pattern that a file's name fits. The package ends one at a comma, and takes no blank at either end of it."""
+    return re.sub(r",|^\s+|\s+$", lambda odd: "?" * len(odd[0]), glob.escape(name))
 
 
 def _did_you_mean(wanted: str, known: list[str]) -> str:

@@ -88,6 +88,9 @@ def _failures() -> Iterator[None]:
         raise Unavailable(f"its certificate is not trusted: {_innermost(error)}") from error
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
         raise Unavailable(shown(str(error))) from error
+    except requests.exceptions.ProxyError as error:
+        said = _innermost(error)
+        raise (Unavailable if " 407 " in said else Transient)(said) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise Transient(_innermost(error)) from error
 

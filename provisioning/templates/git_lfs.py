@@ -28,7 +28,9 @@ else:
 
 FICLONE = 0x40049409
 """https://man7.org/linux/man-pages/man2/ioctl_ficlonerange.2.html"""
-REFUSED = re.compile(r"\b40[134]\b|does not exist on the server|authenticat|authoriz|forbidden|not found", re.I)
+REFUSED = re.compile(
+    r"\b40[1347]\b|does not exist on the server|authenticat|authoriz|forbidden|not found|x509: certificate", re.I
+)
 
 
 class Objects:

@@ -28,7 +28,8 @@ BOTH = pytest.mark.parametrize("method", ["sdk", "cli"])
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_model(tmp_path_factory.mktemp("model"))
-    (folder / "odd, names [1]*?.json").write_text("{}\n")
+    for name in ("odd, names [1]*?.json", " blank.json ", "a\nb.json", "'q\"u.json", "-rf.json", "{a,b}\\.json"):
+        (folder / name).write_text("{}\n")
     return folder
 
 
