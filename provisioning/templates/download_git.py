@@ -148,8 +148,8 @@ class Git:
         weights = {name: self._oids[name] for name in files if name in self._oids}
         former = {each["sha256"] for each in load(self._folder).get("files", {}).values()}
         self._objects.tidy(former - set(weights.values()))
-        for name, oid in weights.items():
-            self._objects.unite(os.path.join(self._folder, name), oid)
+        for name in weights.keys() - self.proven.keys():
+            self._objects.unite(os.path.join(self._folder, name), weights[name])
         self._repository.keep_out(OURS)
         self._git("lfs", "install", "--local", "--skip-repo")
         self._git("read-tree", revision)
