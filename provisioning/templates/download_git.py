@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from provisioning.templates.download_modelscope import ModelScope
-    from provisioning.templates.download_records import OURS, load
+    from provisioning.templates.download_records import OURS
     from provisioning.templates.download_retry import persevering
     from provisioning.templates.download_sources import Listing, Unavailable, Wanted, say
     from provisioning.templates.download_verify import POINTER
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from provisioning.templates.git_repository import MISSING, Repository
 else:
     from download_modelscope import ModelScope
-    from download_records import OURS, load
+    from download_records import OURS
     from download_retry import persevering
     from download_sources import Listing, Unavailable, Wanted, say
     from download_verify import POINTER
@@ -146,8 +146,7 @@ class Git:
     def finish(self, revision: str, files: Iterable[str]) -> None:
         """Let the clone stand at this commit, and on its branch, so that a person can pull; it has each weight once."""
         weights = {name: self._oids[name] for name in files if name in self._oids}
-        former = {each["sha256"] for each in load(self._folder).get("files", {}).values()}
-        self._objects.tidy(former - set(weights.values()))
+        self._objects.tidy()
         for name in weights.keys() - self.proven.keys():
             self._objects.unite(os.path.join(self._folder, name), weights[name])
         self._repository.keep_out(OURS)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         in_the_way,
         intact,
         load,
+        recorded,
         remove,
         save,
         sha256_of,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from provisioning.templates.download_throttle import throttled
     from provisioning.templates.download_url import Urls
     from provisioning.templates.download_verify import faults, proven
+    from provisioning.templates.git_lfs import drop
 else:
     from download_copy import Copied
     from download_folder import alone, explained, require_room
@@ -54,6 +56,7 @@ else:
         in_the_way,
         intact,
         load,
+        recorded,
         remove,
         save,
         sha256_of,
@@ -63,6 +66,7 @@ else:
     from download_throttle import throttled
     from download_url import Urls
     from download_verify import faults, proven
+    from git_lfs import drop
 
 METHODS: dict[str, Any] = {
     "git": Git,
@@ -142,6 +146,7 @@ def bring(source: "Source", config: dict[str, Any], method: str, folder: str) ->
         require_room(folder, missing, source)
         hashes |= fetch(source, missing, folder, len(files))
     remove(folder, former(folder, files))
+    drop(folder, recorded(folder) - set(hashes.values()))
     if wrong := list(faults(folder, list(files))):
         raise Unavailable("; ".join(wrong))
     if finish := getattr(source, "finish", None):

@@ -69,6 +69,11 @@ def former(folder: str, files: Iterable[str]) -> list[str]:
     return sorted(load(folder).get("files", {}).keys() - set(files))
 
 
+def recorded(folder: str) -> set[str]:
+    """The SHA-256 of all that was recorded."""
+    return {each["sha256"] for each in load(folder).get("files", {}).values()}
+
+
 def in_the_way(names: Iterable[str], files: Iterable[str]) -> list[str]:
     """Those of the names that are a folder of the files, or the other way round."""
     folders = {str(folder) for name in files for folder in PurePosixPath(name).parents}

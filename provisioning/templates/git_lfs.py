@@ -42,7 +42,7 @@ class Objects:
 
     def path(self, oid: str) -> str:
         """Where an object lies."""
-        return os.path.join(self._folder, "objects", oid[:2], oid[2:4], oid)
+        return path_of(self._repository.folder, oid)
 
     def sizes(self, oids: Iterable[str]) -> dict[str, int]:
         """Bytes of each object that are here, whole or in part."""
@@ -114,12 +114,21 @@ class Objects:
         else:
             os.unlink(kept)
 
-    def tidy(self, former: Iterable[str]) -> None:
-        """Delete objects that are no longer used, and what is left of unfinished ones."""
-        for oid in former:
-            with suppress(FileNotFoundError):
-                os.unlink(self.path(oid))
+    def tidy(self) -> None:
+        """Delete what is left of unfinished objects."""
         shutil.rmtree(os.path.join(self._folder, "incomplete"), ignore_errors=True)
+
+
+def path_of(folder: str, oid: str) -> str:
+    """Where an object lies in the clone in a folder, if there is one."""
+    return os.path.join(folder, ".git/lfs/objects", oid[:2], oid[2:4], oid)
+
+
+def drop(folder: str, oids: Iterable[str]) -> None:
+    """Delete objects that are no longer used."""
+    for oid in oids:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.unlink(path_of(folder, oid))
 
 
 def share(source: str, target: str) -> None:

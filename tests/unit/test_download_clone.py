@@ -13,6 +13,7 @@ from hubs.content import contents, make_model
 from hubs.downloads import Download, same_files
 from hubs.faulty_proxy import FaultyProxy
 from hubs.git_hub import GitServer
+from hubs.hf_hub import HuggingFaceHub
 
 ID, WEIGHTS = "Qwen/tiny", "model-00001-of-00002.safetensors"
 ODD = ("-rf.json", "a\nb.json", "q\"u'o.json", "back\\slash.json", " blank ", "[b]*?.json", "$HOME.json", "深/空.json")
@@ -109,6 +110,11 @@ def test_what_is_no_longer_used_costs_nothing(download: Download, hub: GitServer
     download.succeed(exclude=["*-00002-of*"])
     objects = [path.name for path in (download.folder / ".git/lfs/objects").rglob("*") if path.is_file()]
     assert objects == [contents(growing)[WEIGHTS].sha256]
+    with HuggingFaceHub() as other:
+        other.add("Qwen/moving", make_model(growing, weights=3000))
+        download.sources = [{"method": "huggingface", "endpoint": other.url}]
+        download.succeed(exclude=[])
+    assert not [path for path in (download.folder / ".git/lfs/objects").rglob("*") if path.is_file()]
 
 
 def test_a_clone_that_was_cut_off_is_mended(download: Download, model: Path) -> None:
