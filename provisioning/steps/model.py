@@ -47,6 +47,7 @@ PROGRAM = (
     "git_client.py",
     "git_lfs.py",
     "git_repository.py",
+    "git_tree.py",
     "modelscope_package.py",
 )
 

@@ -5,7 +5,6 @@ Pointers come first. Then git-lfs brings what is missing and no more.
 
 import difflib
 import os
-import posixpath
 import re
 import subprocess
 from collections.abc import Iterable
@@ -17,23 +16,19 @@ if TYPE_CHECKING:
     from provisioning.templates.download_records import OURS
     from provisioning.templates.download_retry import persevering
     from provisioning.templates.download_sources import Listing, Unavailable, Wanted, say
-    from provisioning.templates.download_verify import POINTER
     from provisioning.templates.git_client import SLOW
     from provisioning.templates.git_lfs import Objects, share
     from provisioning.templates.git_repository import MISSING, Repository
+    from provisioning.templates.git_tree import Tree
 else:
     from download_modelscope import ModelScope
     from download_records import OURS
     from download_retry import persevering
     from download_sources import Listing, Unavailable, Wanted, say
-    from download_verify import POINTER
     from git_client import SLOW
     from git_lfs import Objects, share
     from git_repository import MISSING, Repository
-
-LARGEST_POINTER = 1024
-"""Bytes: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md"""
-OF_LFS = re.compile(rb"oid sha256:([0-9a-f]{64})\nsize (\d+)\n")
+    from git_tree import Tree
 
 
 class Git:
@@ -45,9 +40,7 @@ class Git:
         self._repository = Repository(folder, url, config["token"])
         self._git, self.shown = self._repository.git, self._repository.shown
         self._objects = Objects(self._repository)
-        self._blobs: dict[str, str] = {}
-        self._oids: dict[str, str] = {}
-        self._programs: set[str] = set()
+        self._tree = Tree(self._repository)
         self.proven: dict[str, str] = {}
 
     def listing(self) -> "Listing":
@@ -59,38 +52,7 @@ class Git:
         say(f"git: fetching {self._revision or 'the default branch'} of {self.shown}")
         persevering("git", attempts=self._config["attempts"])(self._fetch_commit)
         commit = self._git("rev-parse", "FETCH_HEAD^{commit}").decode().strip()
-        return Listing(commit, self._read_tree(commit))
-
-    def _read_tree(self, commit: str) -> "dict[str, Wanted]":
-        files, links = {}, []
-        for row in self._git("ls-tree", "-r", "-l", "-z", commit).split(b"\0")[:-1]:
-            about, _, name = os.fsdecode(row).partition("\t")
-            mode, kind, blob, size = about.split()
-            if kind != "blob":
-                say(f"{name} is another repository: it is left out")
-                continue
-            files[name] = Wanted(int(size), git_blob=blob)
-            self._blobs[name] = blob
-            if mode == "120000":
-                links.append(name)
-            if mode == "100755":
-                self._programs.add(name)
-        self._read_pointers(files)
-        self._follow(links, files)
-        return files
-
-    def _follow(self, links: list[str], files: "dict[str, Wanted]") -> None:
-        """Let a link be one more name of the file that it leads to."""
-        for name in links:
-            there = os.fsdecode(self._git("cat-file", "blob", self._blobs[name]))
-            target = posixpath.normpath(posixpath.join(posixpath.dirname(name), there))
-            del files[name], self._blobs[name]
-            if target not in files or target in links:
-                say(f"{name} is a link to {there}, which is no file of the repository: it is left out")
-                continue
-            files[name], self._blobs[name] = files[target], self._blobs[target]
-            if target in self._oids:
-                self._oids[name] = self._oids[target]
+        return Listing(commit, self._tree.read(commit))
 
     def _fetch_commit(self) -> None:
         wanted = self._revision or "HEAD"
@@ -119,33 +81,18 @@ class Git:
         close = difflib.get_close_matches(self._revision, known, 3, 0.5)
         return f"; did you mean {' or '.join(close)}?" if close else f"; it has {', '.join(known[:10])}"
 
-    def _read_pointers(self, files: "dict[str, Wanted]") -> None:
-        """Replace each pointer by what it points to."""
-        small = [name for name, wanted in files.items() if wanted.size < LARGEST_POINTER]
-        names = "".join(f"{self._blobs[name]}\n" for name in small).encode()
-        said = self._git("cat-file", "--batch", text=names)
-        place = 0
-        for name in small:
-            end = said.index(b"\n", place)
-            size = int(said[place:end].split()[2])
-            content = said[end + 1 : end + 1 + size]
-            place = end + size + 2
-            if content.startswith(POINTER) and (found := OF_LFS.search(content)):
-                self._oids[name] = found[1].decode()
-                files[name] = Wanted(int(found[2]), sha256=found[1].decode())
-
     def fetch(self, files: "dict[str, Wanted]") -> None:
         """Bring the files: those in git from git, the others' objects by git-lfs."""
-        weights = {name: self._oids[name] for name in files if name in self._oids}
+        weights = {name: self._tree.oids[name] for name in files if name in self._tree.oids}
         self._write_blobs([name for name in files if name not in weights])
-        self._objects.fetch({oid: (self._blobs[name], name) for name, oid in weights.items()})
+        self._objects.fetch({oid: (self._tree.blobs[name], name) for name, oid in weights.items()})
         for name, oid in weights.items():
             self._place(name, lambda path, oid=oid: share(self._objects.path(oid), path))
             self.proven[name] = oid
 
     def finish(self, revision: str, files: Iterable[str]) -> None:
         """Let the clone stand at this commit, and on its branch, so that a person can pull; it has each weight once."""
-        weights = {name: self._oids[name] for name in files if name in self._oids}
+        weights = {name: self._tree.oids[name] for name in files if name in self._tree.oids}
         self._objects.tidy()
         for name in weights.keys() - self.proven.keys():
             self._objects.unite(os.path.join(self._folder, name), weights[name])
@@ -167,8 +114,8 @@ class Git:
 
     def partial(self) -> dict[str, int]:
         """Bytes of each file's object that are here, whole or in part."""
-        sizes = self._objects.sizes(self._oids.values())
-        return {name: sizes[oid] for name, oid in self._oids.items() if oid in sizes}
+        sizes = self._objects.sizes(self._tree.oids.values())
+        return {name: sizes[oid] for name, oid in self._tree.oids.items() if oid in sizes}
 
     def _place(self, name: str, write: Any) -> None:
         """Write a file beside, then rename it to its name."""
@@ -179,7 +126,7 @@ class Git:
         if os.path.lexists(beside):
             os.unlink(beside)
         write(beside)
-        if name in self._programs:
+        if name in self._tree.programs:
             os.chmod(beside, os.stat(beside).st_mode | 0o111)
         os.replace(beside, target)
         # Two names of one file: renaming one to the other does nothing.
@@ -190,7 +137,7 @@ class Git:
         """Write files that are in git itself: by one process, however many there are."""
         command = ["git", "cat-file", "--batch"]
         with TemporaryFile() as asked:
-            asked.write("".join(f"{self._blobs[name]}\n" for name in names).encode())
+            asked.write("".join(f"{self._tree.blobs[name]}\n" for name in names).encode())
             asked.seek(0)
             process = subprocess.Popen(
                 command, cwd=self._folder, stdin=asked, stdout=subprocess.PIPE, env=self._repository.environment

@@ -25,20 +25,18 @@ if TYPE_CHECKING:
         OURS,
         forget,
         former,
-        git_blob_of,
         in_the_way,
         intact,
         load,
         recorded,
         remove,
         save,
-        sha256_of,
     )
     from provisioning.templates.download_retry import ATTEMPTS
     from provisioning.templates.download_sources import Source, Unavailable, Wanted, chosen, listed, safe, say
     from provisioning.templates.download_throttle import throttled
     from provisioning.templates.download_url import Urls
-    from provisioning.templates.download_verify import faults, proven
+    from provisioning.templates.download_verify import faults, mismatch, proven
     from provisioning.templates.git_lfs import drop
 else:
     from download_copy import Copied
@@ -52,20 +50,18 @@ else:
         OURS,
         forget,
         former,
-        git_blob_of,
         in_the_way,
         intact,
         load,
         recorded,
         remove,
         save,
-        sha256_of,
     )
     from download_retry import ATTEMPTS
     from download_sources import Source, Unavailable, Wanted, chosen, listed, safe, say
     from download_throttle import throttled
     from download_url import Urls
-    from download_verify import faults, proven
+    from download_verify import faults, mismatch, proven
     from git_lfs import drop
 
 METHODS: dict[str, Any] = {
@@ -187,16 +183,6 @@ def fetch(source: "Source", missing: "dict[str, Wanted]", folder: str, of: int) 
                 if os.path.lexists(path := os.path.join(folder, name)):
                     os.unlink(path)
     raise Unavailable(f"{'; '.join(words[:8])} ({CORRUPT} times)")
-
-
-def mismatch(folder: str, name: str, wanted: "Wanted") -> str:
-    """What is wrong with a file, with both hashes."""
-    path = os.path.join(folder, name)
-    if not os.path.isfile(path):
-        return f"{name} did not come"
-    came = git_blob_of(path) if not wanted.sha256 else sha256_of(path)
-    right = wanted.sha256 or wanted.git_blob
-    return f"{name} came with hash {came} ({os.path.getsize(path)} bytes), and {right} ({wanted.size} bytes) is right"
 
 
 if __name__ == "__main__":

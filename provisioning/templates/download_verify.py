@@ -38,6 +38,16 @@ def _matching(path: str, wanted: "Wanted") -> str:
     return digest if wanted.sha256 in ("", digest) else ""
 
 
+def mismatch(folder: str, name: str, wanted: "Wanted") -> str:
+    """What is wrong with a file, with both hashes."""
+    path = os.path.join(folder, name)
+    if not os.path.isfile(path):
+        return f"{name} did not come"
+    came = git_blob_of(path) if not wanted.sha256 else sha256_of(path)
+    right = wanted.sha256 or wanted.git_blob
+    return f"{name} came with hash {came} ({os.path.getsize(path)} bytes), and {right} ({wanted.size} bytes) is right"
+
+
 def faults(folder: str, names: list[str]) -> Iterator[str]:
     """Say of each file what keeps it from being served, whatever its hash: a pointer, or truncated safetensors."""
     for name in names:
