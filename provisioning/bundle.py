@@ -4,6 +4,8 @@ FOLDER/manifest.json   what it was packed for, and every file with its size and 
 FOLDER/debs/           Debian packages, and the index that makes an archive of them
 FOLDER/wheels/         the Python packages of the environment
 FOLDER/tools/          those of our tools (uv, supervisor)
+FOLDER/miniconda/      Miniconda's installer, where conda makes the environment
+FOLDER/conda/          and the packages of conda in it, as a channel has them, with explicit.txt, which names them
 FOLDER/compiled/       wheels of vLLM that were compiled, as `invoke wheels --export` writes them
 FOLDER/models/NAME/    weights
 """

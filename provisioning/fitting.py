@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from provisioning.errors import IncompatibleError
 from provisioning.needs import Needs
 from provisioning.resources import Packages
@@ -20,7 +22,7 @@ def needs_of(site: Site) -> Needs:
         manager=site.facts.manager or site.manager,
         python=site.python,
         vllm=vllm.state(site),
-        tools=environment.tool_requirements(site),
+        tools=(*environment.tool_requirements(site), *_miniconda(site)),
         packages=tuple(packages),
         models=tuple(
             f"{name} ({model_step.config(site, name, model)['key'][:12]})"
@@ -28,6 +30,11 @@ def needs_of(site: Site) -> Needs:
             if model.is_downloaded
         ),
     )
+
+
+def _miniconda(site: Site) -> Iterator[str]:
+    if site.manager == "conda":
+        yield f"Miniconda {site.settings.miniconda.version}"
 
 
 def require(site: Site) -> None:

@@ -20,6 +20,7 @@ class Needs:
     vllm: str
     """All that decides what is installed, in a line: see `steps.vllm.state`."""
     tools: tuple[str, ...]
+    """Our tools, pinned, and the version of Miniconda's installer, where conda makes the environment."""
     packages: tuple[str, ...]
     """Debian packages."""
     models: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from functools import partial
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from invoke.context import Context
 
@@ -89,16 +90,11 @@ def _require_supported(entry: HostEntry) -> None:
     if isinstance(found, ProvisioningError):
         raise found
     site = found
-    if site.manager == "conda":
+    if site.manager == "uv" and not site.interpreter.startswith("/"):
         raise ConfigurationError(
-            f"{site.name}: a bundle holds no packages of conda, and conda makes the environment here",
-            cause=site.manager_reason,
-            remedy="Say environment: {manager: uv}; then the host's own Python is used.",
-        )
-    if not site.interpreter.startswith("/"):
-        raise ConfigurationError(
-            f"{site.name}: a bundle holds no Python, and {site.python} is not the host's own",
-            remedy="Leave environment.python out, or install that Python as the system's.",
+            f"{site.name}: uv would fetch Python {site.python}, which is not the host's own, and a bundle holds none",
+            remedy="Leave environment.python out, install that Python as the system's, or let conda bring it: "
+            "environment: {manager: conda}.",
         )
     if site.settings.build.wheel:
         raise ConfigurationError(
@@ -135,8 +131,22 @@ def script(site: Site, models: Sequence[str]) -> str:
         torch_indexes=build.torch_indexes if build.device == "cpu" and site.settings.pip.index != "none" else [],
         program=text("pack_wheels.py"),
         tools=TOOLS,
+        **_conda(site),
     )
     return UPDATE + uv.script(site, packs)
+
+
+def _conda(site: Site) -> dict[str, Any]:
+    """What packing takes where conda makes the environment; else `conda` is empty."""
+    if site.manager != "conda":
+        return {"conda": ""}
+    return {
+        "conda": f"{site.miniconda_path}/bin/conda",
+        "conda_program": text("pack_conda.py"),
+        "environment": site.environment,
+        "installer": site.installer,
+        "urls": site.miniconda_urls,
+    }
 
 
 def own_requirements() -> list[str]:

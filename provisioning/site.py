@@ -71,7 +71,8 @@ class Site:
     @property
     def miniconda_urls(self) -> tuple[str, ...]:
         """Where the installer can be had, in the order to try."""
-        return tuple(f"{mirror.rstrip('/')}/{self.installer.file}" for mirror in self.settings.miniconda.mirrors)
+        mirrors = [f"file://{self.offline.folder}/miniconda"] if self.offline else self.settings.miniconda.mirrors
+        return tuple(f"{mirror.rstrip('/')}/{self.installer.file}" for mirror in mirrors)
 
     @property
     def must_look_for_downloads(self) -> bool:

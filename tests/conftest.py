@@ -14,7 +14,7 @@ SHARED = {
         f"hosts/test_{name}"
         for name in (
             *("compile", "distribution", "download", "download_modelscope", "fleet", "idempotence"),
-            *("interruptions", "locking", "miniconda", "offline", "packages", "quoting", "removal"),
+            *("interruptions", "locking", "miniconda", "offline", "offline_conda", "packages", "quoting", "removal"),
         )
     ),
 }

@@ -64,18 +64,35 @@ def tools(site: Site) -> Product:
 
 
 def _with_conda(site: Site) -> Product:
-    name, path = quote(site.settings.environment.name), site.environment
+    create = _from_bundle(site, site.offline.folder) if site.offline else _from_channels(site)
+    script = f"set -e; rm -rf {quote(site.environment)}; {create}{_add_paths(site)}"
+    return _environment(site, as_account(site.account, site.home, script))
+
+
+def _conda_create(site: Site) -> str:
+    return f"{quote(site.miniconda_path)}/bin/conda create --yes --name {quote(site.settings.environment.name)}"
+
+
+def _from_channels(site: Site) -> str:
     # Anaconda's own channels want their terms accepted since July 2025; without consent conda-forge serves.
     terms = site.settings.conda.accept_terms
     channels = "" if terms else "--override-channels -c conda-forge"
-    conda = f"{quote(site.miniconda_path)}/bin/conda"
-    accept = f"{conda} tos accept {ANACONDA} 2>/dev/null || :; " if terms else ""
-    create = (
-        f"set -e; {accept}rm -rf {quote(path)}; "
-        f"{conda} create --yes --name {name} {channels} python={quote(site.settings.environment.python)} pip"
-        f"{_add_paths(site)}"
+    accept = f"{quote(site.miniconda_path)}/bin/conda tos accept {ANACONDA} 2>/dev/null || :; " if terms else ""
+    return f"{accept}{_conda_create(site)} {channels} python={quote(site.settings.environment.python)} pip"
+
+
+def _from_bundle(site: Site, folder: str) -> str:
+    """Shell that lets conda take packages by their addresses: it solves nothing, and needs no index of a channel.
+
+    That is what conda's documentation calls an explicit specification file. The bundle is the only channel that counts,
+    so no other one is asked for its terms.
+    """
+    channel, listed = f"file://{folder}/conda", f"{site.home}/.cache/vllm-provisioning/explicit.txt"
+    return (
+        f"mkdir -p {quote(posixpath.dirname(listed))}; "
+        f"sed {quote(f's,^[^@],{channel}/&,')} {quote(folder)}/conda/explicit.txt >{quote(listed)}; "
+        f"{_conda_create(site)} --offline --override-channels -c {quote(channel)} --file {quote(listed)}"
     )
-    return _environment(site, as_account(site.account, site.home, create))
 
 
 def _with_uv(site: Site) -> Product:

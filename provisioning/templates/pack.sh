@@ -1,5 +1,6 @@
-# Packs what a host of this kind needs: debs/, wheels/, tools/, controller/, and a list with hashes. Run as the account
-# that owns the environment. What was packed before it was cut off, or the last time, is not fetched again.
+# Packs what a host of this kind needs: debs/, wheels/, tools/, controller/, with conda also miniconda/ and conda/, and a
+# list with hashes. Run as the account that owns the environment. What was packed before it was cut off, or the last
+# time, is not fetched again.
 set -eu
 out={{ quote(folder) }}
 python={{ quote(python) }}
@@ -59,12 +60,19 @@ END_OF_PROGRAM
     (fetch "$1" "$1.special" "$2")
 }
 uv pip freeze --python "$python" >freeze
+{% if not conda %}
 "$python" -m pip --version | sed 's/^pip \([^ ]*\) .*/pip==\1/' >>freeze
+{% endif %}
 grep -E '^[^ @]+==' freeze | sort -u >wheels.pins
 pack wheels "$python"
 {{ tools }}/bin/python -m pip freeze --disable-pip-version-check | grep -E '^[^ @]+==' | sort -u >tools.pins
 pack tools {{ tools }}/bin/python
 
+{% if conda %}
+(
+{% include 'pack_conda.sh' %}
+)
+{% endif %}
 # What this program itself needs, for a machine without network on which it is to run.
 cat >controller.txt <<'END_OF_REQUIREMENTS'
 {{ controller }}
@@ -95,7 +103,7 @@ files_of() {
     fi | while IFS= read -r file; do stat -L -c '%s %.9Y %n' "$1/$file"; done
 }
 {
-    find debs wheels tools controller -type f -name '[!.]*' -printf '%s 0 %p\n'
+    find debs wheels tools controller{{ ' miniconda conda' if conda else '' }} -type f -name '[!.]*' -printf '%s 0 %p\n'
     for model in models/*; do [ ! -d "$model" ] || files_of "$model"; done
 } | sort -k 3 | while read -r size time path; do
     echo "$(sha256sum <"$path" | cut -c 1-64) $size $time $path"

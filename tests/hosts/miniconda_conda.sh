@@ -5,6 +5,7 @@ PREFIX='@PREFIX@'
 VERSION='@VERSION@'
 TERMS='@TERMS@'
 ANY_PYTHON='@ANY_PYTHON@'
+CHANNEL='@CHANNEL@'
 ACCEPTED=$HOME/.conda/tos-accepted
 
 fail() {
@@ -86,9 +87,10 @@ conda() {
 END
 }
 
-# Sets name, target (a folder), python, override, channels, all and rest (from the first word that is no option).
+# Sets name, target (a folder), python, override, offline, file, hash, channels, all and rest (from the first word that
+# is no option).
 options() {
-    name='' target='' python='' override=0 channels='' all=0
+    name='' target='' python='' override=0 offline=0 file='' hash='' channels='' all=0
     while [ $# -gt 0 ]; do
         case $command,$1 in run,-*) ;; run,*) break ;; esac
         case $1 in
@@ -100,6 +102,9 @@ options() {
         --channel=*) channels="$channels ${1#*=}" ;;
         --override-channels) override=1 ;;
         --all) all=1 ;;
+        --offline) offline=1 ;;
+        --file) file=$2 && shift ;;
+        --md5 | --sha256) hash=${1#--} ;;
         python | python=*) python=$(echo "$1" | sed 's/^python=*//; s/\.\*$//') ;;
         -*) ;;
         esac
@@ -117,9 +122,48 @@ terms() {
         '    - https://repo.anaconda.com/pkgs/main' '    - https://repo.anaconda.com/pkgs/r'
 }
 
+# Notes that a package, whose file is in the cache now, is in the environment.
+record() {
+    file=${1##*/} package=${file%.conda}
+    version=${package#*-} version=${version%-*}
+    printf '{"name": "%s", "version": "%s", "fn": "%s", "url": "%s", "md5": "%s", "sha256": "%s"}\n' \
+        "${package%%-*}" "$version" "$file" "$1" "$(md5sum <"$PREFIX/pkgs/$file" | cut -c 1-32)" \
+        "$(sha256sum <"$PREFIX/pkgs/$file" | cut -c 1-64)" >"$target/conda-meta/$package.json"
+}
+
+list() {
+    [ -d "$target/conda-meta" ] || fail "EnvironmentLocationNotFound: Not a conda environment: $target"
+    echo '# This file may be used to create an environment using:'
+    echo '# $ conda create --name <env> --file <this file>'
+    echo '# platform: linux-64'
+    echo "# created-by: conda $VERSION"
+    echo '@EXPLICIT'
+    cat "$target"/conda-meta/*.json | sed 's/.*"url": "\([^"]*\)".*"'"${hash:-sha256}"'": "\([^"]*\)".*/\1#\2/'
+}
+
+# Takes the packages that an @EXPLICIT file names into the cache; sets python.
+take() {
+    [ $offline = 1 ] || fail 'the stand-in takes packages from files only (--offline)'
+    grep -q '^@EXPLICIT$' "$file" || fail 'the stand-in solves nothing: the file names packages by their addresses'
+    grep -v '^[@#]' "$file" >"$PREFIX/.explicit"
+    while IFS='#' read -r url sum; do
+        case $url in
+        file://*/linux-64/*.conda | file://*/noarch/*.conda) ;;
+        *) fail "EnforceUnusedAdapter called with url $url" \
+            'This command is using a remote connection in offline mode.' ;;
+        esac
+        [ "$(sha256sum <"${url#file://}" | cut -c 1-64)" = "$sum" ] ||
+            fail 'ChecksumMismatchError: Conda detected a mismatch between the expected content and downloaded content' \
+                "for url '$url'."
+        cp "${url#file://}" "$PREFIX/pkgs/"
+        case ${url##*/} in python-*) python=${url##*/python-} python=${python%%-*} ;; esac
+    done <"$PREFIX/.explicit"
+}
+
 create() {
     [ -n "$target" ] || fail 'ArgumentError: one of the arguments -n/--name -p/--prefix is required'
-    terms
+    [ $offline = 1 ] || terms
+    [ -z "$file" ] || take
     interpreter=$(command -v "python$python" || command -v python3 || true)
     found=$("${interpreter:-false}" -c 'import sys; print("%d.%d" % sys.version_info[:2])' || true)
     case $found in
@@ -131,7 +175,14 @@ create() {
     "$interpreter" -m venv "$target" >/dev/null 2>&1 || "$interpreter" -m venv --clear --without-pip "$target"
     mkdir -p "$target/conda-meta"
     echo "# cmd: conda create (stand-in), channels:$channels" >"$target/conda-meta/history"
-    echo "{\"name\": \"python\", \"version\": \"$found\"}" >"$target/conda-meta/python-$found-0.json"
+    if [ -n "$file" ]; then
+        sed 's/#.*//' "$PREFIX/.explicit" | while read -r url; do record "$url"; done
+    else
+        for package in "linux-64/python-$found-0.conda" noarch/pip-25.1-0.conda; do
+            echo "$package" >"$PREFIX/pkgs/${package#*/}"
+            record "$CHANNEL/$package"
+        done
+    fi
     printf '#\n# To activate this environment, use\n#\n#     $ conda activate %s\n' "${name:-$target}"
 }
 
@@ -157,6 +208,10 @@ create)
 remove)
     options "$@"
     remove
+    ;;
+list)
+    options "$@"
+    list
     ;;
 run)
     options "$@"
@@ -184,6 +239,7 @@ info | env)
             if [ "$command" = info ]; then
                 printf '  "conda_version": "%s",\n  "root_prefix": "%s",\n' "$VERSION" "$PREFIX"
                 printf '  "platform": "linux-64",\n  "conda_prefix": "%s",\n' "$PREFIX"
+                printf '  "pkgs_dirs": [\n    "%s/pkgs",\n    "%s/.conda/pkgs"\n  ],\n' "$PREFIX" "$HOME"
             fi
             printf '  "envs": [\n%s\n  ]\n}\n' "$(environments | as_json_list)"
         fi

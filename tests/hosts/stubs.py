@@ -58,13 +58,13 @@ def make(folder: Path) -> Path:
     return folder
 
 
-def complete(machine: Machine) -> None:
+def complete(machine: Machine, python: str = PYTHON) -> None:
     """Add what the environment, our tools and this program are made of, for there is no index; and give it a model."""
     pins = "{ %s -m pip freeze --all; /var/lib/vllm-provisioning/tools/bin/pip freeze; } | grep =="
-    machine.run(f"{pins % PYTHON} | xargs {PYTHON} -m pip download -q --no-deps -d {PLACE}")
+    machine.run(f"{pins % python} | xargs {python} -m pip download -q --no-deps -d {PLACE}")
     machine.run("cat >/srv/constraints", input=(PROJECT / "constraints.txt").read_text())
     wanted = "\n".join(own_requirements())
     folder = f"'{MODEL}/a folder'"
     files = f"echo '{{}}' >{MODEL}/config.json; head -c 20000000 /dev/urandom >{MODEL}/model.safetensors"
     machine.run(f'runuser -u vllm -- sh -c "mkdir -p {folder}; echo 1 >{folder}/b; {files}"')
-    machine.run(f"{PYTHON} -m pip download -q -d {PLACE} -c /srv/constraints -r /dev/stdin", input=wanted)
+    machine.run(f"{python} -m pip download -q -d {PLACE} -c /srv/constraints -r /dev/stdin", input=wanted)

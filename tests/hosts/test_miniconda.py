@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 import yaml
 
-from .controller import PROJECT, Controller
+from .controller import Controller
 from .machine import Machine
-from .miniconda import make_installer
+from .miniconda import PINNED_FILE as FILE
+from .miniconda import make_installer, pin_installer
 from .provisioned import Provisioned
 from .proxy import Proxy
 from .servers import FileServer
@@ -26,8 +27,6 @@ from .servers import FileServer
 pytestmark = pytest.mark.timeout(240)
 MachineFactory = Callable[..., Machine]
 
-PINNED = "py310_26.5.3-1"
-FILE = f"Miniconda3-{PINNED}-Linux-x86_64.sh"
 LATEST = "Miniconda3-latest-Linux-x86_64.sh"
 MEGABYTE = 2**20
 SIZE = 8 * MEGABYTE
@@ -43,16 +42,7 @@ def one(module_machine: MachineFactory, provisioned: Provisioned) -> Machine:
 @pytest.fixture(scope="module")
 def pinned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A stand-in for the pinned installer, and the program with its hash in place of the real one's."""
-    folder = tmp_path_factory.mktemp("pinned")
-    sha256 = make_installer(folder / FILE, megabytes=SIZE // MEGABYTE)
-    project = folder / "project"
-    shutil.copytree(PROJECT / "provisioning", project / "provisioning")
-    shutil.copy(PROJECT / "tasks.py", project)
-    data = project / "provisioning/miniconda.yaml"
-    content = yaml.safe_load(data.read_text())
-    content["installers"][PINNED]["x86_64"]["sha256"] = sha256
-    data.write_text(yaml.safe_dump(content))
-    return folder / FILE, project
+    return pin_installer(tmp_path_factory.mktemp("pinned"), megabytes=SIZE // MEGABYTE)
 
 
 @dataclass

@@ -156,6 +156,15 @@ def test_what_does_not_fit_is_named(tmp_path: Path, changes: dict[str, object], 
     assert caught.value.cause == line
 
 
+def test_conda_needs_its_own_installer(tmp_path: Path) -> None:
+    told = {**DEMO, "environment": {"manager": "conda", "python": "3.11"}}
+    here = site(told, manager="")
+    require(replace(here, offline=offline(written(tmp_path), manager="conda", tools=needs_of(here).tools)))
+    with pytest.raises(IncompatibleError) as caught:
+        require(replace(here, offline=offline(written(tmp_path), manager="conda")))
+    assert caught.value.cause == "tools: the bundle lacks Miniconda py310_26.5.3-1"
+
+
 def test_other_settings_need_another_bundle(tmp_path: Path) -> None:
     told = {**DEMO, "apt": {"packages": ["tree"]}, "build": {"vllm": "0.31.0"}}
     with pytest.raises(IncompatibleError) as caught:

@@ -21,7 +21,7 @@ from provisioning.host import as_account, quote
 from provisioning.resources import Product
 from provisioning.resources.apt_mirror import AptMirror
 from provisioning.steps import vllm
-from provisioning.templates import load
+from provisioning.templates import load, text
 
 SECRET = "hunter2"
 URL = f"https://me:{SECRET}@mirror.example.com/simple"
@@ -163,6 +163,16 @@ def test_asking_a_mirror_without_curl(mirror: str) -> None:
     script = f"command() {{ return 1; }}\n{ANSWERS}\nanswers {quote(mirror)}"
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, timeout=20)
     assert done.stdout == "connects\n"
+
+
+def test_a_file_is_downloaded_as_any_other(tools: Tools, tmp_path: Path) -> None:
+    """Also where what is there of it cannot be its beginning, and with the hash that conda knows."""
+    (tmp_path / "there").write_bytes(INSTALLER)
+    for beginning in (b"", INSTALLER[:9], INSTALLER, INSTALLER * 2):
+        (tmp_path / "part").write_bytes(beginning)
+        script = f"set -eu; part={tmp_path}/part\n{text('download.sh')}\ndownload {hashlib.md5(INSTALLER).hexdigest()} "
+        tools.run(f"{script} file://{tmp_path}/none file://{tmp_path}/there || exit 1")
+        assert (tmp_path / "part").read_bytes() == INSTALLER
 
 
 def test_downloading_miniconda(tools: Tools, mirror: str, tmp_path: Path) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from bare_hosts import ADMIN, FACTS, site
 from sites import h100s
 
+from provisioning.bundle import Bundle
 from provisioning.facts import Facts
+from provisioning.fitting import needs_of
+from provisioning.miniconda import installer
+from provisioning.offline import Offline
 from provisioning.resources import Account, DefaultCompiler, Directory, File, Packages, Product, Resource
 from provisioning.resources.apt_mirror import AptMirror
 from provisioning.site import Site
@@ -18,6 +23,7 @@ from provisioning.steps.vllm import requirements
 
 UV = {"environment": {"manager": "uv"}}
 CONDA = {"environment": {"manager": "conda"}}
+INSTALLER = installer("py310_26.5.3-1", "x86_64")
 WEIRD = replace(ADMIN, home="/srv/a home's 天空 $(touch pwned)")
 
 
@@ -67,12 +73,12 @@ def test_conda_is_yielded_where_it_makes_the_environment() -> None:
     (miniconda,) = conda.resources(site(**CONDA))
     assert isinstance(miniconda, Product)
     assert miniconda.removes[0] == "/var/lib/vllm/miniconda3"
-    for flag in ("-b -u -p", "--continue-at -", "sha256sum --check"):
-        assert flag in miniconda.script
+    for words in ("-b -u -p", "--continue-at -", f"download {INSTALLER.sha256} "):
+        assert words in miniconda.script
     (latest,) = conda.resources(site(**CONDA, miniconda={"version": "latest"}))
     assert isinstance(latest, Product)
-    assert "not checked" in latest.script
-    assert "sha256sum --check" not in latest.script
+    assert "download '" in latest.script, "nobody knows its hash"
+    assert INSTALLER.sha256 not in latest.script
 
 
 def test_mirrors_are_yielded_as_told() -> None:
@@ -91,6 +97,17 @@ def test_the_environment_by_conda() -> None:
     accepted = list(environment.resources(site(**CONDA, conda={"accept_terms": True})))
     assert "tos accept" in product(accepted, "environment ").script
     assert made.state == "3.10"
+
+
+def test_the_environment_by_conda_from_a_bundle(tmp_path: Path) -> None:
+    bundle = Bundle(tmp_path, {}, needs_of(site(**CONDA)), {})
+    told = site(**CONDA, conda={"accept_terms": True})
+    offline = replace(told, offline=Offline(bundle, "/srv/bundle", in_place=True))
+    made = product(list(environment.resources(offline)), "environment ")
+    assert "create --yes --name vLLM --offline --override-channels -c file:///srv/bundle/conda --file" in made.script
+    assert "tos accept" not in made.script
+    assert made.state == product(list(environment.resources(told)), "environment ").state
+    assert offline.miniconda_urls == (f"file:///srv/bundle/miniconda/{INSTALLER.file}",)
 
 
 def test_the_environment_by_uv_and_its_record() -> None:

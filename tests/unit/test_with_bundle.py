@@ -12,6 +12,7 @@ import pytest
 from sites import site
 from test_bundle import written
 
+from provisioning.bundle import Bundle
 from provisioning.errors import IncompatibleError
 from provisioning.fitting import require
 from provisioning.inventory import HostEntry
@@ -70,6 +71,12 @@ def test_what_makes_the_environment_follows_from_the_bundle_alone(folder: Path) 
     assert "python" not in found.environment.model_fields_set
     assert found.pip.index == "tuna"
     assert taken(folder, environment={"manager": "conda"}).settings.environment.manager == "conda"
+
+
+def test_conda_is_taken_where_the_bundle_was_packed_with_it(folder: Path) -> None:
+    bundle = Bundle.read(folder)
+    replace(bundle, needs=replace(bundle.needs, manager="conda")).write()
+    assert taken(folder).settings.environment.manager == "conda"
 
 
 def test_a_python_that_the_host_lacks_is_refused(folder: Path) -> None:
