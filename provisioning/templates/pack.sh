@@ -1,5 +1,6 @@
 # Packs what a host of this kind needs: debs/, wheels/, tools/, controller/, with conda also miniconda/ and conda/, and a
-# list with hashes. Run as the account that owns the environment. What was packed before it was cut off, or the last time, is not fetched again.
+# list with hashes. Run as the account that owns the environment. What was packed before it was cut off, or the last
+# time, is not fetched again.
 set -eu
 out={{ quote(folder) }}
 python={{ quote(python) }}
