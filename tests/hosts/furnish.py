@@ -103,7 +103,9 @@ def keep_debs(root: Path) -> None:
     folder = cache_folder() / "debs"
     folder.mkdir(exist_ok=True)
     for deb in (root / ARCHIVES).glob("*.deb"):
-        link_or_copy(deb, folder / deb.name)
+        # What a machine deleted of another's disk is a device here: the overlay's whiteout.
+        if deb.is_file():
+            link_or_copy(deb, folder / deb.name)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
