@@ -3,7 +3,6 @@
 Pointers come first. Then git-lfs brings what is missing and no more.
 """
 
-import difflib
 import os
 import re
 import subprocess
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from provisioning.templates.download_modelscope import ModelScope
     from provisioning.templates.download_records import OURS
     from provisioning.templates.download_retry import persevering
-    from provisioning.templates.download_sources import Listing, Unavailable, Wanted, say
+    from provisioning.templates.download_sources import Listing, Unavailable, Wanted, names_instead, say
     from provisioning.templates.git_client import SLOW
     from provisioning.templates.git_lfs import Objects, share
     from provisioning.templates.git_repository import MISSING, Repository
@@ -24,7 +23,7 @@ else:
     from download_modelscope import ModelScope
     from download_records import OURS
     from download_retry import persevering
-    from download_sources import Listing, Unavailable, Wanted, say
+    from download_sources import Listing, Unavailable, Wanted, names_instead, say
     from git_client import SLOW
     from git_lfs import Objects, share
     from git_repository import MISSING, Repository
@@ -78,8 +77,7 @@ class Git:
         known = [re.sub(r"^refs/(heads|tags)/", "", name) for name in names]
         if not known:
             return ": it is empty"
-        close = difflib.get_close_matches(self._revision, known, 3, 0.5)
-        return f"; did you mean {' or '.join(close)}?" if close else f"; it has {', '.join(known[:10])}"
+        return names_instead(self._revision, known)
 
     def fetch(self, files: "dict[str, Wanted]") -> None:
         """Bring the files: those in git from git, the others' objects by git-lfs."""

@@ -1,6 +1,5 @@
 """Models of a server that speaks Hugging Face's protocol: https://huggingface.co/docs/hub/api."""
 
-import difflib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -8,12 +7,12 @@ if TYPE_CHECKING:
     import requests
 
     from provisioning.templates.download_http import Files
-    from provisioning.templates.download_sources import Listing, Unavailable, Wanted
+    from provisioning.templates.download_sources import Listing, Unavailable, Wanted, close_names, names_instead
     from provisioning.templates.download_web import Web
     from provisioning.templates.git_client import shown
 else:
     from download_http import Files
-    from download_sources import Listing, Unavailable, Wanted
+    from download_sources import Listing, Unavailable, Wanted, close_names, names_instead
     from download_web import Web
     from git_client import shown
 
@@ -67,7 +66,7 @@ class HuggingFace:
     def _close_models(self) -> str:
         owner, _, name = self._id.rpartition("/")
         url = f"{self._endpoint}/api/models"
-        return _did_you_mean(self._id, self._ids(url, search=name) + self._ids(url, author=owner))
+        return close_names(self._id, self._ids(url, search=name) + self._ids(url, author=owner))
 
     def _ids(self, url: str, **parameters: str) -> list[str]:
         try:
@@ -82,7 +81,7 @@ class HuggingFace:
         except Unavailable:
             return ""
         known = [each["name"] for kind in ("branches", "tags") for each in (found or {}).get(kind, [])]
-        return _did_you_mean(self._revision, known) or (f"; it has {', '.join(known[:10])}" if known else "")
+        return names_instead(self._revision, known)
 
 
 def _wanted(sibling: dict[str, Any], base: str) -> "Wanted":
@@ -90,8 +89,3 @@ def _wanted(sibling: dict[str, Any], base: str) -> "Wanted":
     if lfs:
         return Wanted(lfs["size"], sha256=lfs["sha256"], url=url)
     return Wanted(sibling["size"], git_blob=sibling["blobId"], url=url)
-
-
-def _did_you_mean(wanted: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(wanted, list(dict.fromkeys(known)), 3, 0.5)
-    return f"; did you mean {' or '.join(close)}?" if close else ""

@@ -4,7 +4,6 @@ What there is to bring is asked of the server's API; the package brings what is 
 stopped. The API's answers are as modelscope_hub's _legacy_api.py reads them; every refusal is a 404 with a Code.
 """
 
-import difflib
 import glob
 import json
 import os
@@ -18,13 +17,20 @@ if TYPE_CHECKING:
 
     from provisioning.templates import modelscope_package
     from provisioning.templates.download_retry import persevering
-    from provisioning.templates.download_sources import Listing, Transient, Unavailable, Wanted
+    from provisioning.templates.download_sources import (
+        Listing,
+        Transient,
+        Unavailable,
+        Wanted,
+        close_names,
+        names_instead,
+    )
     from provisioning.templates.download_web import Web
     from provisioning.templates.git_client import shown
 else:
     import modelscope_package
     from download_retry import persevering
-    from download_sources import Listing, Transient, Unavailable, Wanted
+    from download_sources import Listing, Transient, Unavailable, Wanted, close_names, names_instead
     from download_web import Web
     from git_client import shown
 
@@ -145,7 +151,7 @@ class ModelScope:
             found = self._ask("/revisions").get("RevisionMap") or {}
             known = [each["Revision"] for kind in ("Branches", "Tags") for each in found.get(kind) or []]
         wanted = self._revision or "master"
-        return f"{self._id} has no revision {wanted}{_did_you_mean(wanted, known)}"
+        return f"{self._id} has no revision {wanted}{names_instead(wanted, known)}"
 
     def close_models(self) -> str:
         """Names like the one that is not there."""
@@ -158,8 +164,7 @@ class ModelScope:
                 )
                 models = ((found or {}).get("data") or {}).get("models") or []
                 known += [each["id"] for each in models if "id" in each]
-        close = difflib.get_close_matches(self._id, list(dict.fromkeys(known)), 3, 0.5)
-        return f"; did you mean {' or '.join(close)}?" if close else ""
+        return close_names(self._id, known)
 
 
 class Sdk(ModelScope):
@@ -182,8 +187,3 @@ class Cli(ModelScope):
 def pattern(name: str) -> str:
     """The pattern that a file's name fits. The package ends one at a comma, and takes no blank at either end of it."""
     return re.sub(r",|^\s+|\s+$", lambda odd: "?" * len(odd[0]), glob.escape(name))
-
-
-def _did_you_mean(wanted: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(wanted, known, 3, 0.5)
-    return f"; did you mean {' or '.join(close)}?" if close else f"; it has {', '.join(known[:10])}" if known else ""

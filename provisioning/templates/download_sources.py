@@ -1,5 +1,6 @@
 """What every method of downloading shares: what it is to bring, and how it says that it cannot."""
 
+import difflib
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -92,3 +93,14 @@ def chosen(files: dict[str, Wanted], include: Iterable[str], exclude: Iterable[s
 def _matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
     whole = [f"{each}*" if each.endswith("/") else each for each in patterns]
     return lambda name: any(fnmatchcase(name, pattern) for pattern in whole)
+
+
+def close_names(wanted: str, known: Iterable[str]) -> str:
+    """End of a sentence that names what may have been meant, or ""."""
+    close = difflib.get_close_matches(wanted, list(dict.fromkeys(known)), 3, 0.5)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def names_instead(wanted: str, known: list[str]) -> str:
+    """As `close_names`; where none is close, name what there is."""
+    return close_names(wanted, known) or (f"; it has {', '.join(known[:10])}" if known else "")
