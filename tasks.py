@@ -171,13 +171,21 @@ def doctor(ctx: Context, hosts: str = "", inventory: str = "") -> Any:
     return commands.doctor(inventory, hosts)
 
 
-@task(help={**COMMON, "json": "Print an object `hosts` instead of text."})
+@task(
+    optional=["watch"],
+    help={
+        **COMMON,
+        "json": "Print an object `hosts` instead of text.",
+        "watch": "Go on until Ctrl-C, with a look every so many seconds (2 if left out).",
+    },
+)
 @command
-def status(ctx: Context, hosts: str = "", inventory: str = "", json: bool = False) -> Any:
-    """Show each host's services, and what differs from the inventory."""
-    from provisioning import operations
+def status(ctx: Context, hosts: str = "", inventory: str = "", json: bool = False, watch: Any = None) -> Any:
+    """Show how each host and its services fare, and what differs from the inventory."""
+    from provisioning import status
 
-    return operations.status(inventory, hosts, as_json=json)
+    every = 0 if watch is None else 2 if watch is True else whole_number("--watch", watch)
+    return status.status(inventory, hosts, as_json=json, every=every)
 
 
 @task(
@@ -203,9 +211,9 @@ def logs(
     ctx: Context, hosts: str = "", inventory: str = "", service: str = "", follow: bool = False, lines: str = "50"
 ) -> Any:
     """Show the services' logs."""
-    from provisioning import operations
+    from provisioning import logs
 
-    return operations.logs(inventory, hosts, service, follow=follow, lines=whole_number("--lines", lines))
+    return logs.logs(inventory, hosts, service, follow=follow, lines=whole_number("--lines", lines))
 
 
 @task(help={**COMMON, **SERVICE})
@@ -244,9 +252,9 @@ def chat(
     ctx: Context, question: str, hosts: str = "", inventory: str = "", service: str = "", max_tokens: str = "512"
 ) -> Any:
     """Ask a service, through the OpenAI client (and an SSH tunnel, for a remote host); the answer is streamed."""
-    from provisioning import operations
+    from provisioning import conversation
 
-    return operations.chat(inventory, hosts, service, question, whole_number("--max-tokens", max_tokens))
+    return conversation.chat(inventory, hosts, service, question, whole_number("--max-tokens", max_tokens))
 
 
 @task(help={**COMMON, "yes": "Do not ask.", "keep_models": "Leave the models' folders."})

@@ -72,7 +72,7 @@ def up(ctx: Context, path: str, hosts: str, *, verbose: bool = False, **options:
     entries = _entries(path, hosts, **options)
     outcomes, code = _converge(ctx, entries, "SERVE", verbose=verbose)
     if not ctx.config.run.dry:
-        from provisioning.operations import introduce
+        from provisioning.conversation import introduce
 
         introduce(entries, outcomes)
     return code

@@ -15,10 +15,10 @@ from provisioning.errors import ExitCode, NotConvergedError, ProvisioningError
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.lock import locked
-from provisioning.operations import services_of
 from provisioning.probe import ask
 from provisioning.report import Report
 from provisioning.resources.service import Service, probed_state
+from provisioning.services import services_of
 
 
 def control(ctx: Context, path: str, hosts: str, service: str, verb: str) -> ExitCode:

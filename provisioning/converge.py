@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -22,6 +22,9 @@ from provisioning.steps import STEPS
 
 BROKEN_CONNECTIONS = 5
 """Attempts at one host when its connection breaks in the middle, and can be made again (see `retry`)."""
+
+Ask = Callable[[Host, Sequence[str]], Sequence[probe.Probed]]
+"""Runs probes on a host and gives an answer for each, as `probe.ask` does."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,10 @@ def survey_to_change(host: Host, entry: HostEntry) -> Site:
     return site
 
 
-def look(host: Host, site: Site, steps: Sequence[str]) -> list[Looked]:
-    """Probe all resources of the steps and compare: one round trip."""
+def look(host: Host, site: Site, steps: Sequence[str], *, ask: Ask = probe.ask) -> list[Looked]:
+    """Probe all resources of the steps and compare: one round trip. `ask` may ask for more in the same one."""
     resources = [(step, resource) for step in steps for resource in STEPS[step](site)]
-    answers = probe.ask(host, [resource.probe() for _, resource in resources])
+    answers = ask(host, [resource.probe() for _, resource in resources])
     looked = []
     for (step, resource), answer in zip(resources, answers, strict=True):
         actual = answer.require(host.name, resource.name)

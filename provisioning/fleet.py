@@ -24,11 +24,14 @@ PARALLEL = 32
 T = TypeVar("T")
 
 
-def open_host(entry: HostEntry) -> Host:
-    """Give the host of an inventory entry; it connects on first use."""
+def open_host(entry: HostEntry, *, patient: bool = True) -> Host:
+    """Give the host of an inventory entry; it connects on first use, and again where the connection broke.
+
+    One that is not `patient` is tried once each time: for work that says at once that a host is away, and waits itself.
+    """
     return Host(
         entry.name,
-        _transport(entry),
+        _transport(entry, patient),
         known_sudo_password=lambda: _known_sudo_password(entry),
         ask_sudo_password=lambda: ask_secret(
             "password for sudo (on every host that wants one)", variable="PROVISION_SUDO_PASSWORD"
@@ -56,7 +59,7 @@ def _known_sudo_password(entry: HostEntry) -> str | None:
     return os.environ.get("PROVISION_SUDO_PASSWORD")
 
 
-def _transport(entry: HostEntry) -> Transport:
+def _transport(entry: HostEntry, patient: bool) -> Transport:
     if entry.ssh.connection == "local":
         return LocalTransport()
     from provisioning.retry import connecting, connecting_again
@@ -75,6 +78,8 @@ def _transport(entry: HostEntry) -> Transport:
         timeout=entry.settings.connect_timeout,
         proxy=entry.ssh.proxy,
     )
+    if not patient:
+        return SshTransport(entry.name, lambda: open_connection(target), reconnect=lambda: open_connection(target))
     first, again = connecting(entry.settings.connect_attempts), connecting_again()
     return SshTransport(
         entry.name, lambda: first(open_connection, target), reconnect=lambda: again(open_connection, target)

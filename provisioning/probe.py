@@ -64,10 +64,12 @@ def parse(output: str, tag: str, count: int) -> list[Probed]:
     return [found[number] for number in range(count)]
 
 
-def ask(host: Host, probes: Sequence[str], *, as_root: bool = True, prefix: str = "") -> list[Probed]:
-    """Run all probes on a host in one round trip. `prefix` is shell that runs before them."""
+def ask(
+    host: Host, probes: Sequence[str], *, as_root: bool = True, prefix: str = "", timeout: float = 120
+) -> list[Probed]:
+    """Run all probes on a host in one round trip. `prefix` is shell that runs before them; `timeout`: s of silence."""
     tag = new_tag()
-    result = host.run(prefix + script(probes, tag), as_root=as_root, check=False)
+    result = host.run(prefix + script(probes, tag), as_root=as_root, timeout=timeout, check=False)
     try:
         return parse(result.stdout, tag, len(probes))
     except ProbeError as error:

@@ -108,8 +108,11 @@ class Service(Resource):
         """Give shell that prints the service's log from `$since` (@seconds) or from now on, for ever."""
 
     @abstractmethod
-    def recent(self, lines: int, follow: bool) -> str:
-        """Give shell that prints the last lines of the log, and goes on in the background if told."""
+    def entries(self, lines: int, *, follow: bool = False, after: str = "") -> str:
+        """Give shell that prints the last entries of the log, an object of JSON each (see `log_entries`).
+
+        `follow`: for ever. `after`: the cursor of an entry, to print all that came since instead.
+        """
 
 
 @dataclass(frozen=True)
@@ -153,11 +156,12 @@ class SystemdService(Service):
         """Follow the journal, from before the start: journalctl takes a while to begin."""
         return f"exec journalctl --follow --since=$since --output=cat --unit={quote(f'vllm@{self.service}.service')}"
 
-    def recent(self, lines: int, follow: bool) -> str:
+    def entries(self, lines: int, *, follow: bool = False, after: str = "") -> str:
         """Read the journal."""
+        fields = "--output=json --all --output-fields=MESSAGE,SYSLOG_IDENTIFIER,_PID"
+        begin = f"--after-cursor={quote(after)} --no-tail" if after else f"--lines={lines}"
         go_on = "--follow" if follow else ""
-        unit = quote(f"vllm@{self.service}.service")
-        return f"journalctl --no-pager --output=short-iso --lines={lines} {go_on} --unit={unit}"
+        return f"journalctl --no-pager {fields} {begin} {go_on} --unit={quote(f'vllm@{self.service}.service')}"
 
     def undo(self, actual: str) -> str:
         """Stop it, and forget it."""

@@ -18,7 +18,7 @@ from provisioning.site import CONFIGURATION, LIBRARY, Site
 from provisioning.steps import model, vllm
 from provisioning.templates import load, text
 
-PROGRAM = ("serve.py", "serve_config.py", "serve_health.py", "serve_process.py")
+PROGRAM = tuple(f"serve{part}.py" for part in ("", "_config", "_health", "_metrics", "_process", "_state"))
 UNIT = "/etc/systemd/system/vllm@.service"
 GPU_UNIT = "/etc/systemd/system/vllm-gpus.service"
 SUPERVISORD = f"{CONFIGURATION}/supervisord.conf"

@@ -21,7 +21,6 @@ after ten attempts. The supervisor restarts after all but 0 and 78.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -35,12 +34,16 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from provisioning.templates import serve_config as config
     from provisioning.templates import serve_health as health
+    from provisioning.templates import serve_metrics as metrics
     from provisioning.templates import serve_process as process
+    from provisioning.templates import serve_state as record
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # -I leaves it out; the directory is root's
     import serve_config as config
     import serve_health as health
+    import serve_metrics as metrics
     import serve_process as process
+    import serve_state as record
 
 LOST, HUNG, CONFIGURATION = 69, 75, 78
 ATTEMPTS, SERVED_WELL = 10, 600  # seconds of service that end a series of attempts
@@ -61,50 +64,6 @@ class Failure(Exception):  # noqa: N818 - what the service came to, not what wen
         self.code = code
 
 
-class State:
-    """What outlives this process: the attempts of the series, and the phase, for whoever looks from outside."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory, self.phase, self.since, self.shown = directory, "", 0.0, ""
-        self.pid, self.restarts = 0, 0
-
-    def enter(self, phase: str, message: str = "") -> None:
-        """Say where the server stands: in state.json, in systemd's STATUS=, and in the log where the phase is new."""
-        shown = f"{phase}: {message}" if message else phase
-        if shown == self.shown:
-            return
-        if phase != self.phase:
-            self.since = time.time()
-            print(f"serve: {shown}", file=sys.stderr, flush=True)
-        self.phase, self.shown = phase, shown
-        content = {"phase": phase, "since": self.since, "pid": self.pid, "restarts": self.restarts, "message": message}
-        content["fingerprint"] = os.environ.get("VLLM_FINGERPRINT", "")
-        self.write("state.json", json.dumps(content, ensure_ascii=False))
-        notify(f"STATUS={shown}")
-
-    def read(self, name: str) -> list[int]:
-        """The numbers in a file of the state directory; none where there is no such file."""
-        try:
-            return [int(word) for word in (self.directory / name).read_text().split()]
-        except (OSError, ValueError):
-            return []
-
-    def write(self, name: str, content: str) -> None:
-        """Write beside and rename: a reader sees the old content or the new."""
-        beside = self.directory / f".{name}"
-        beside.write_text(content, encoding="utf-8")
-        beside.chmod(0o644)  # no secrets: `status` reads it as anybody
-        beside.replace(self.directory / name)
-
-
-def notify(message: str) -> None:
-    """Tell systemd, where it listens."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:
-            connection.sendto(message.encode(), "\0" + address[1:] if address[0] == "@" else address)
-
-
 def check_port(url: str) -> None:
     """Refuse to start beside another server, whose answers would be taken for ours."""
     parts = urlsplit(url)
@@ -120,7 +79,7 @@ def check_port(url: str) -> None:
 class Service:
     """One attempt, from the wait before it to the failure that ends it."""
 
-    def __init__(self, state: State, settings: config.Settings) -> None:
+    def __init__(self, state: record.State, settings: config.Settings) -> None:
         self.state, self.settings = state, settings
         self.server = health.Server(settings.url, settings.model, settings.api_key)
         self.child: process.Child | None = None
@@ -130,7 +89,7 @@ class Service:
         self.wait()
         child = self.start()
         self.until_ready(child)
-        notify("READY=1")
+        record.notify("READY=1")
         try:
             self.watch(child)
         except ConnectionRefusedError as error:
@@ -161,6 +120,8 @@ class Service:
         except OSError as error:
             raise Failure(LOST, f"cannot start {self.settings.command[0]}: {error.strerror}") from error
         self.state.pid = self.child.pid
+        self.state.server = {"model": self.settings.model, "started": time.time()}
+        self.state.measured({})
         self.state.write("session", f"{self.child.pid} {self.child.started}")
         self.state.enter("starting")
         return self.child
@@ -181,6 +142,7 @@ class Service:
                 working = used.busy_since(before, elapsed, START_SHARE)
                 if watch.look(elapsed, asked=True, progress=False, working=working) == "hung":
                     raise Failure(HUNG, f"{watch.reason()}, while starting: {question.error}")
+        self.state.server["vllm"] = self.server.version()
         self.state.enter("ready")
 
     def watch(self, child: process.Child) -> None:
@@ -190,10 +152,14 @@ class Service:
         watch = health.Watch(settings.hang_timeout, settings.busy_timeout, 2 * settings.look)
         served_since = moved_at = looked = time.monotonic()
         counted, used = self.server.progress(), process.usage(child.engine())
+        traffic = metrics.Traffic()
+        traffic.sample(self.server.metrics, self.server.tokens, looked)
         while True:
             self.pause(child, settings.look)
             then, counted_then, used_then, asked = looked, counted, used, question.open
             looked, counted, used = time.monotonic(), self.server.progress(), process.usage(child.engine())
+            if self.server.metrics:
+                self.state.measured(traffic.sample(self.server.metrics, self.server.tokens, looked))
             progress = question.take() or (counted is not None and counted != counted_then)
             working = used.busy_since(used_then, looked - then)
             verdict = watch.look(looked - then, asked=asked, progress=progress, working=working)
@@ -217,7 +183,7 @@ class Service:
             ended = child.ended()
             if ended:
                 raise Failure(LOST, f"vLLM ended ({ended})")
-            notify("WATCHDOG=1")
+            record.notify("WATCHDOG=1")
             left = until - time.monotonic()
             if left <= 0:
                 return
@@ -234,7 +200,7 @@ def on_signal(number: int, frame: FrameType | None) -> None:
 def main(name: str) -> int:
     """Run the service NAME; returns the exit code."""
     given = os.environ.get("VLLM_STATE_DIRECTORY") or os.environ.get("RUNTIME_DIRECTORY") or f"/run/vllm/{name}"
-    state, service, patience = State(Path(given)), None, 0.0
+    state, service, patience = record.State(Path(given)), None, 0.0
     state.directory.mkdir(parents=True, exist_ok=True)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
@@ -242,7 +208,7 @@ def main(name: str) -> int:
         service = Service(state, config.read(os.environ))
         service.run()
     except Stop:
-        notify("STOPPING=1")
+        record.notify("STOPPING=1")
         state.write("attempts", "0")
         code, message, patience = 0, "asked to", STOP_TIMEOUT
     except config.ConfigurationError as error:

@@ -71,6 +71,8 @@ class Server:
     def __init__(self, url: str, model: str, key: str = "") -> None:
         self.url, self.model, self.key = url.rstrip("/"), model, key
         self.silent = False  # whether the last look at its counters got no answer
+        self.metrics = ""  # what it said at that look
+        self.tokens = 0  # questions that it has answered
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def ask(self, path: str, timeout: float, body: dict[str, Any] | None = None) -> str:
@@ -89,6 +91,7 @@ class Server:
         answer = json.loads(self.ask("/v1/completions", timeout, body))
         if answer["usage"]["completion_tokens"] < 1:
             raise OSError("/v1/completions: the answer holds no token")
+        self.tokens += 1
 
     def first_token(self, timeout: float) -> None:
         """All that ready means."""
@@ -98,11 +101,19 @@ class Server:
             raise WrongModelError(f"{self.url} serves {', '.join(models)}, not {self.model}")
         self.token(timeout)
 
+    def version(self) -> str:
+        """Its release of vLLM, "" where it does not say."""
+        try:
+            return str(json.loads(self.ask("/version", 3))["version"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return ""
+
     def progress(self) -> float | None:
         """How far the counters have come, None where the server does not say; ConnectionRefusedError passes."""
-        self.silent = False
+        self.silent, self.metrics = False, ""
         try:
-            return total(self.ask("/metrics", 3))
+            self.metrics = self.ask("/metrics", 3)
+            return total(self.metrics)
         except (OSError, ValueError) as error:
             if isinstance(getattr(error, "reason", None), ConnectionRefusedError):
                 raise ConnectionRefusedError(f"{self.url} refuses connections") from error

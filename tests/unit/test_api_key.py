@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from sites import site, with_service
 
-from provisioning import commands, operations
+from provisioning import commands, services
 from provisioning.errors import ConfigurationError, ProvisioningError
 from provisioning.host import Host
 from provisioning.resources.api_key import GeneratedApiKey, given_api_key
@@ -109,7 +109,7 @@ def test_who_needs_a_key(inventory: str, code: int, task: list[str]) -> None:
 
 def test_what_works_with_a_service_needs_no_key(inventory: str) -> None:
     settings = commands.load(inventory, "web2")[0].settings
-    found = operations.services_of(replace(site(), settings=settings))
+    found = services.services_of(replace(site(), settings=settings))
     assert [(each.service, each.url) for each in found] == [
         ("one", "http://127.0.0.1:8000"),
         ("two", "http://127.0.0.1:8001"),

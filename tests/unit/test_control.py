@@ -12,10 +12,10 @@ from sites import DEMO, site
 from provisioning import control
 from provisioning.errors import CommandError, NotConvergedError, ProvisioningError
 from provisioning.host import Host
-from provisioning.operations import services_of
 from provisioning.probe import ask
 from provisioning.report import Report
 from provisioning.resources.service import probed_state
+from provisioning.services import services_of
 from provisioning.transport.local import LocalTransport
 
 SYSTEMCTL = """#!/bin/sh

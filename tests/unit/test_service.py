@@ -345,11 +345,27 @@ def test_what_differs(state: str) -> None:
 
 def test_names_pass_the_shell() -> None:
     one = running(site())
-    for shell in (one.probe(), one.start(), one.stop(), one.log(), one.recent(5, True), one.undo(""), one.register()):
+    for shell in (
+        one.probe(),
+        one.start(),
+        one.stop(),
+        one.log(),
+        one.entries(5, follow=True),
+        one.undo(""),
+        one.register(),
+    ):
         subprocess.run(["/bin/sh", "-n", "-c", shell], check=True)
     here = site(**WITHOUT_SYSTEMD)
     two = running(here)
-    for shell in (two.probe(), two.start(), two.stop(), two.log(), two.recent(5, True), two.undo(""), two.register()):
+    for shell in (
+        two.probe(),
+        two.start(),
+        two.stop(),
+        two.log(),
+        two.entries(5, follow=True),
+        two.undo(""),
+        two.register(),
+    ):
         subprocess.run(["/bin/sh", "-n", "-c", shell], check=True)
     assert shlex.split(one.stop())[-1] == "vllm@demo.service"
 

@@ -1,0 +1,138 @@
+"""How a service fares: what its supervisor, serve.py and vLLM's counters say of it. Read from the host, never asked
+of the engine: a hung one holds nobody up.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from provisioning.host import quote
+from provisioning.readiness import SERVING
+from provisioning.resources.service import ABSENT, probed_state
+
+STALE = 30
+"""Seconds after which a sample of counters says nothing of now; serve.py takes one every five."""
+
+# The cgroup counts what the service keeps in the page cache too. Without systemd: the resident memory of all that
+# descends from vLLM's API server, which leads a session of its own.
+_MEMORY = """
+memory=$(systemctl show {unit} -p MemoryCurrent --value 2>/dev/null)
+case $memory in
+    '' | *[!0-9]*)
+        leader=$(sed -n 's/.*"pid": \\([0-9]*\\).*/\\1/p' {folder}/state.json 2>/dev/null)
+        cat /proc/[0-9]*/stat 2>/dev/null | awk -v leader="${{leader:-0}}" -v page="$(getconf PAGESIZE)" '
+            {{ sub(/^.*\\) /, "") }}
+            $4 == leader {{ sum += $22 }}
+            END {{ if (leader && sum) printf "%.0f\\n", sum * page }}' ;;
+    *) echo "$memory" ;;
+esac
+"""
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One service of a host, as `status --json` shows it; None is what is not known.
+
+    Requests and tokens are people's: those that serve.py asks for itself are left out.
+    """
+
+    name: str
+    active: str
+    """As systemd names it; `absent` where the supervisor does not know the service."""
+    phase: str
+    since: float | None
+    """When the phase began, in seconds since 1970 by the host's clock."""
+    restarts: int
+    """Failed attempts before this one, in this series of attempts."""
+    message: str
+    url: str
+    model: str
+    vllm_version: str | None
+    uptime_seconds: float | None
+    """Since vLLM's process was started."""
+    memory_bytes: int | None
+    requests_running: int | None
+    requests_waiting: int | None
+    kv_cache_usage: float | None
+    """The share that is in use, 0 to 1."""
+    requests_total: int | None
+    """Requests that were answered since vLLM's process was started."""
+    prompt_tokens_total: int | None
+    generation_tokens_total: int | None
+    requests_per_second: float | None
+    prompt_tokens_per_second: float | None
+    generation_tokens_per_second: float | None
+    rate_period_seconds: float | None
+    """The period of those three: between the last two looks of serve.py."""
+
+    @property
+    def serves(self) -> bool:
+        """Whether requests are answered."""
+        return self.phase in SERVING
+
+
+def details(service: str) -> str:
+    """Give shell that prints the clock, state.json, metrics.json and bytes of memory, on a line each."""
+    folder = quote(f"/run/vllm/{service}")
+    files = f"for file in state metrics; do cat {folder}/$file.json 2>/dev/null; echo; done"
+    return f"date +%s.%N; {files}; {_MEMORY.format(unit=quote(f'vllm@{service}.service'), folder=folder)}:"
+
+
+def parse(name: str, url: str, model: str, probed: str, detailed: str) -> ServiceStatus:
+    """Make a status of what a service's probe and `details` printed; `model` is the inventory's."""
+    active = probed_state(probed).get("active", ABSENT)
+    clock, state_text, metrics_text, memory, *_ = [*detailed.splitlines(), "", "", "", ""]
+    running = active in ("active", "activating")
+    now, state = _number(clock), _object(state_text)
+    phase = str(state.get("phase", "not started")) if running else "stopped"
+    sample = _object(metrics_text) if phase in SERVING else {}
+    if now is None or now - (_number(sample.get("at")) or 0) > STALE:
+        sample = {}
+    rates = sample.get("per_second", {})
+    started = _number(state.get("started"))
+    there = running and phase not in ("stopped", "waiting")
+    return ServiceStatus(
+        name=name,
+        active=active,
+        phase=phase,
+        since=state.get("since") if running else None,
+        restarts=state.get("restarts", 0),
+        message=state.get("message", ""),
+        url=url,
+        model=(state.get("model") if running else None) or model,
+        vllm_version=(state.get("vllm") if there else None) or None,
+        uptime_seconds=max(0.0, now - started) if there and now and started else None,
+        memory_bytes=_whole(_number(memory)) if there else None,
+        requests_running=_whole(sample.get("running")),
+        requests_waiting=_whole(sample.get("waiting")),
+        kv_cache_usage=sample.get("kv_cache"),
+        requests_total=_whole(sample.get("requests")),
+        prompt_tokens_total=_whole(sample.get("prompt_tokens")),
+        generation_tokens_total=_whole(sample.get("generation_tokens")),
+        requests_per_second=rates.get("requests"),
+        prompt_tokens_per_second=rates.get("prompt_tokens"),
+        generation_tokens_per_second=rates.get("generation_tokens"),
+        rate_period_seconds=sample.get("seconds"),
+    )
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _number(given: Any) -> float | None:
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        return None
+
+
+def _whole(number: float | None) -> int | None:
+    # systemd's "not set" was the largest number of 64 bits once.
+    return None if number is None or number >= 2**63 else round(number)

@@ -1,0 +1,140 @@
+"""The task `status`: how hosts and their services fare, and how far they are from the inventory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+from provisioning import converge, fleet, probe, service_status, steps
+from provisioning.commands import as_object, load, require_api_keys
+from provisioning.converge import Outcome
+from provisioning.errors import ExitCode, ProvisioningError, UnreachableError
+from provisioning.host import Host
+from provisioning.inventory import HostEntry
+from provisioning.report import Report
+from provisioning.service_status import ServiceStatus
+from provisioning.services import services_of
+from provisioning.site import Site
+
+PATIENCE = 45
+"""Seconds of silence after which a host does not answer: its probes are cheap, and each has a timeout of its own."""
+
+
+@dataclass
+class Fared:
+    """How the look at a host went, and what was seen of its services."""
+
+    outcome: Outcome
+    services: list[ServiceStatus] = field(default_factory=list)
+
+    @property
+    def host(self) -> str:
+        """Its name."""
+        return self.outcome.host
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it could be looked at, is as the inventory wants it, and all its services serve."""
+        return self.outcome.status == "ok" and all(service.serves for service in self.services)
+
+
+def status(path: str, hosts: str, *, as_json: bool, every: int = 0) -> ExitCode:
+    """Show services, and what differs; again and again where `every` is a number of seconds.
+
+    Fails where a host cannot be looked at or a service does not serve; what is shown until Ctrl-C ends well.
+    """
+    entries = load(path, hosts)
+    require_api_keys(entries)
+    if every:
+        from provisioning.status_watch import watch
+
+        return watch(entries, every, as_json=as_json)
+    seen = {entry.name: Fared(Outcome(entry.name)) for entry in entries}
+    outcomes = fleet.outcomes(entries, partial(_look, seen=seen))
+    fared = [Fared(outcome, seen[outcome.host].services) for outcome in outcomes]
+    if as_json:
+        print(json.dumps(as_objects(fared), ensure_ascii=False, indent=2))
+    else:
+        show(fared)
+    down = any(not service.serves for each in fared for service in each.services)
+    return fleet.exit_code(outcomes) or (ExitCode.NOT_READY if down else ExitCode.OK)
+
+
+def _look(host: Host, entry: HostEntry, outcome: Outcome, *, seen: dict[str, Fared]) -> Outcome:
+    seen[host.name] = fared = Fared(outcome)
+    look(host, entry, fared)
+    return outcome
+
+
+def look(host: Host, entry: HostEntry, fared: Fared) -> Site:
+    """Look at a host and its services: two round trips, for what is to be probed follows from the facts.
+
+    Raises what keeps the look from its end; what was seen until then stands in `fared`.
+    """
+    outcome = fared.outcome
+    outcome.site = site = converge.survey(host, entry)
+
+    def ask(host: Host, probes: Sequence[str]) -> list[probe.Probed]:
+        questions = _questions(site)
+        answers = probe.ask(host, [*questions, *probes], timeout=PATIENCE)
+        fared.services = _answers(site, answers[: len(questions)])
+        return answers[len(questions) :]
+
+    try:
+        outcome.changes = converge.differences(converge.look(host, site, steps.SERVE, ask=ask))
+    except UnreachableError:
+        raise
+    except ProvisioningError:
+        # Services run on where what the inventory wants cannot work.
+        if not fared.services and _questions(site):
+            ask(host, [])
+        raise
+    outcome.status = "changed" if outcome.changes else "ok"
+    return site
+
+
+def look_at_services(host: Host, site: Site) -> list[ServiceStatus]:
+    """Look at the services alone: one round trip, also where there is none, for it tells whether the host is there."""
+    return _answers(site, probe.ask(host, _questions(site), timeout=PATIENCE))
+
+
+def _questions(site: Site) -> list[str]:
+    return [part for each in services_of(site) for part in (each.probe(), service_status.details(each.service))]
+
+
+def _answers(site: Site, answers: Sequence[probe.Probed]) -> list[ServiceStatus]:
+    models = site.settings.services
+    return [
+        service_status.parse(each.service, each.url, models[each.service].model, probed.output, detailed.output)
+        for each, probed, detailed in zip(services_of(site), answers[::2], answers[1::2], strict=True)
+    ]
+
+
+def as_objects(fared: Sequence[Fared]) -> dict[str, Any]:
+    """Give what --json shows."""
+    return {"hosts": {each.host: _as_object(each) for each in fared}}
+
+
+def _as_object(fared: Fared) -> dict[str, Any]:
+    outcome = fared.outcome
+    return {
+        **as_object(outcome),
+        "reachable": None if outcome.status == "connecting" else outcome.status not in ("unreachable", "silent"),
+        "converged": not outcome.changes if outcome.status in ("ok", "changed") else None,
+        "services": [asdict(service) for service in fared.services],
+    }
+
+
+def show(fared: Sequence[Fared]) -> None:
+    """Print a table, and below it each error in full."""
+    from provisioning.status_table import table
+
+    report = Report()
+    screen = report.console
+    screen.print(table(fared, screen.width if screen.is_terminal else None), crop=False)
+    for each in fared:
+        if each.outcome.error:
+            report.error(each.outcome.error, each.host)

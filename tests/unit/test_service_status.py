@@ -1,0 +1,91 @@
+"""What `status` makes of what a host prints about a service, and which services a name means."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+from sites import DEMO, site
+
+from provisioning import service_status
+from provisioning.errors import ConfigurationError
+from provisioning.services import services_of
+
+TWO = {**DEMO, "services": {"demo": {"model": "demo"}, "second": {"model": "demo", "port": 8001}}}
+READY = '{"phase": "ready", "since": 17.5, "pid": 5, "restarts": 2, "message": "", "fingerprint": "f"'
+SERVER = ', "model": "other", "started": 40.0, "vllm": "0.32.0"}'
+SAMPLE = {
+    **{"requests": 3.0, "prompt_tokens": 90.0, "generation_tokens": 45.0, "running": 1.0, "waiting": 0.0},
+    **{"kv_cache": 0.25, "at": 98.0, "seconds": 5.0},
+    "per_second": {"requests": 0.2, "prompt_tokens": 6.0, "generation_tokens": 3.0},
+}
+
+
+def found(active: str, *lines: str) -> dict[str, Any]:
+    given = "http://127.0.0.1:8000", "demo", f"active={active}\n", "\n".join(lines)
+    return vars(service_status.parse("demo", *given))
+
+
+def test_services_by_name() -> None:
+    assert [each.service for each in services_of(site(TWO))] == ["demo", "second"]
+    assert [each.service for each in services_of(site(TWO), "second")] == ["second"]
+    with pytest.raises(ConfigurationError, match=r"(?s)web1: there is no service 'secnd'.*second"):
+        services_of(site(TWO), "secnd")
+
+
+@pytest.mark.parametrize(
+    ("active", "state", "wanted"),
+    [
+        ("active", READY + "}", {"active": "active", "phase": "ready", "since": 17.5, "restarts": 2, "model": "demo"}),
+        ("inactive", READY + SERVER, {"active": "inactive", "phase": "stopped", "since": None, "uptime_seconds": None}),
+        ("activating", "", {"active": "activating", "phase": "not started", "vllm_version": None}),
+        ("failed", '{"phase": "stopped", "message": "given up"}', {"phase": "stopped", "message": "given up"}),
+        ("", "", {"active": "", "phase": "stopped", "restarts": 0, "memory_bytes": None}),
+        ("active", '{"phase": "rea', {"phase": "not started"}),
+    ],
+)
+def test_state_of_a_service(active: str, state: str, wanted: dict[str, Any]) -> None:
+    assert wanted.items() <= found(active, "100.5", state, "", "4096").items()
+
+
+def test_everything_that_is_known() -> None:
+    status = found("active", "100.5", READY + SERVER, json.dumps(SAMPLE), "4096")
+    assert status == {
+        **{"name": "demo", "active": "active", "phase": "ready", "since": 17.5, "restarts": 2, "message": ""},
+        **{"url": "http://127.0.0.1:8000", "model": "other", "vllm_version": "0.32.0", "uptime_seconds": 60.5},
+        **{"memory_bytes": 4096, "requests_running": 1, "requests_waiting": 0, "kv_cache_usage": 0.25},
+        **{"requests_total": 3, "prompt_tokens_total": 90, "generation_tokens_total": 45, "rate_period_seconds": 5.0},
+        **{"requests_per_second": 0.2, "prompt_tokens_per_second": 6.0, "generation_tokens_per_second": 3.0},
+    }
+
+
+@pytest.mark.parametrize(
+    ("clock", "state", "sample"),
+    [
+        ("140", READY + "}", json.dumps(SAMPLE)),
+        ("100", READY.replace("ready", "starting") + "}", json.dumps(SAMPLE)),
+        ("100", READY + "}", "{}"),
+        ("100", READY + "}", '{"requests": 3.0'),
+        ("", READY + "}", json.dumps(SAMPLE)),
+    ],
+    ids=["old", "of a server before this one", "none yet", "broken", "no clock"],
+)
+def test_a_sample_that_says_nothing_of_now(clock: str, state: str, sample: str) -> None:
+    status = found("active", clock, state, sample, "4096")
+    unknown = ("requests_total", "requests_running", "requests_per_second", "kv_cache_usage", "rate_period_seconds")
+    assert {status[name] for name in unknown} == {None}
+
+
+@pytest.mark.parametrize(("said", "wanted"), [("", None), ("[not set]", None), ("18446744073709551615", None), ("7", 7)])
+def test_memory(said: str, wanted: int | None) -> None:
+    assert found("active", "100", READY + "}", "", said)["memory_bytes"] == wanted
+
+
+def test_details_of_a_service_that_is_not_here() -> None:
+    script = service_status.details("it's not here")
+    printed = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    clock, *others = printed.splitlines()
+    assert float(clock) > 1e9
+    assert others == ["", ""]
