@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ from hosts.serving import (
     wait_until,
 )
 from hosts.snapshot import snapshot
+from hosts.terminal import Terminal
 from hosts.watching import command_lines
 
 from provisioning import converge, fleet, inventory, steps
@@ -146,7 +148,8 @@ def test_plan_and_status_see_it_as_it_should_be(story: Story) -> None:
     wanted = {"name": "demo", "active": "active", "phase": "ready", "restarts": 0}
     assert wanted.items() <= service.items()
     assert service["url"] == f"http://127.0.0.1:{story.port}"
-    assert re.search(rf"{name} +demo +ready +0 +http://127.0.0.1:{story.port} +as it should be", story.type("status"))
+    row = rf"{name} +demo +ready +\d.* 0 +demo +0\.\d+\.\d+\S* .* http://127.0.0.1:{story.port} +converged"
+    assert re.search(row, story.type("status"))
 
 
 def test_chat_goes_through_a_tunnel(story: Story) -> None:
@@ -156,6 +159,73 @@ def test_chat_goes_through_a_tunnel(story: Story) -> None:
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_every_answer_is_exact(story: Story, question: str) -> None:
     assert answer(story.port, question) == QUESTIONS[question]
+
+
+def _demo(story: Story) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(story.type("status", "--json"))["hosts"][story.machine.name]
+    assert (found["reachable"], found["converged"]) == (True, True)
+    (service,) = found["services"]
+    return dict(service)
+
+
+def test_status_counts_what_people_ask(story: Story) -> None:
+    """Not what serve.py asks: nobody but it asked while this waited for an answer."""
+    before = _demo(story)
+    wait_until(lambda: state(story.machine)["phase"] == "ready", "phase", 30)
+    done = client(story.port).chat.completions.create(
+        model="demo", messages=[{"role": "user", "content": QUESTION}], max_tokens=200, temperature=0
+    )
+    assert done.usage
+    wait_until(lambda: _demo(story)["requests_total"] > before["requests_total"], "count", 60)
+    after = _demo(story)
+    grown = {name: after[name] - before[name] for name in before if name.endswith("_total")}
+    assert grown == {
+        "requests_total": 1,
+        "prompt_tokens_total": done.usage.prompt_tokens,
+        "generation_tokens_total": done.usage.completion_tokens,
+    }
+    assert after["uptime_seconds"] > before["uptime_seconds"] > 0
+    assert after["memory_bytes"] > 2e8
+    assert 0 < after["rate_period_seconds"] < 60
+    assert (after["requests_running"], after["requests_waiting"], after["model"]) == (0, 0, "demo")
+    print("\n" + json.dumps(after, indent=1))
+
+
+def test_rates_while_it_is_asked(story: Story) -> None:
+    def asked() -> bool:
+        assert answer(story.port)
+        found = _demo(story)
+        return bool(found["requests_per_second"] and found["generation_tokens_per_second"])
+
+    wait_until(asked, "rate", 120)
+
+
+def test_watch_goes_on_when_the_host_comes_back(story: Story, proxy: Callable[[Machine], Proxy]) -> None:
+    line = proxy(story.machine)
+    story.controller.manage(story.machine, through=line, **story.settings)
+    shown = Terminal(story.controller, "status", "--watch", "1")
+    shown.wait_until(lambda output: len(set(re.findall(r"(\d\d:\d\d:\d\d) +1 host: 1 ready", output))) > 3, "refreshes")
+    assert line.connections == 1
+    line.refusing = True
+    line.cut()
+    shown.wait_until(lambda output: "1 host: 1 unreachable" in output, "that it is away")
+    line.refusing = False
+    shown.wait_until(lambda output: "1 ready" in output.rpartition("1 unreachable")[2], "that it is back")
+    assert shown.interrupt() == 0
+    last = shown.output.rpartition("\x1b[?1049l")[2]
+    assert "INVENTORY" in last
+    assert "converged" in last
+
+
+def test_watch_without_a_terminal(story: Story) -> None:
+    for options in ([], ["--json"]):
+        watching = story.controller.manage(story.machine, **story.settings).start("status", "--watch", *options)
+        wait_until(lambda running=watching: running.output.count(story.machine.name) > 1, "two looks", 60)
+        watching.send(signal.SIGINT)
+        assert watching.done(20).code == 0
+    looks = [json.loads(line) for line in watching.output.splitlines()]
+    assert len(looks) > 1
+    assert {look["hosts"][story.machine.name]["services"][0]["phase"] for look in looks} == {"ready"}
 
 
 def test_it_is_shut_in(story: Story) -> None:

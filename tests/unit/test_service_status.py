@@ -78,7 +78,9 @@ def test_a_sample_that_says_nothing_of_now(clock: str, state: str, sample: str) 
     assert {status[name] for name in unknown} == {None}
 
 
-@pytest.mark.parametrize(("said", "wanted"), [("", None), ("[not set]", None), ("18446744073709551615", None), ("7", 7)])
+@pytest.mark.parametrize(
+    ("said", "wanted"), [("", None), ("[not set]", None), ("18446744073709551615", None), ("7", 7)]
+)
 def test_memory(said: str, wanted: int | None) -> None:
     assert found("active", "100", READY + "}", "", said)["memory_bytes"] == wanted
 

@@ -99,7 +99,9 @@ def test_uptime(seconds: float, words: str) -> None:
     assert status_table.uptime(seconds) == words
 
 
-@pytest.mark.parametrize(("number", "words"), [(0, "0"), (0.04, "0.04"), (2.25, "2.2"), (99.96, "100.0"), (431.2, "431")])
+@pytest.mark.parametrize(
+    ("number", "words"), [(0, "0"), (0.04, "0.04"), (2.25, "2.2"), (99.96, "100.0"), (431.2, "431")]
+)
 def test_rate(number: float, words: str) -> None:
     assert status_table.rate(number) == words
 
