@@ -15,7 +15,7 @@ from provisioning.errors import UnreachableError
 from provisioning.service_status import ServiceStatus
 from provisioning.status import Fared
 
-PLAIN: dict[str, Any] = {name: None for name in ServiceStatus.__dataclass_fields__}
+PLAIN: dict[str, Any] = dict.fromkeys(ServiceStatus.__dataclass_fields__)
 SERVICE = ServiceStatus(
     **{
         **PLAIN,
