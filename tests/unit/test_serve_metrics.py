@@ -54,6 +54,26 @@ vllm:prompt_tokens_total{engine="0",model_name="a } b"} 1e+06
 vllm:prompt_tokens_total{engine="1",model_name="a } b"} 1.0
 vllm:prompt_tokens_created{engine="0",model_name="demo"} 1.7e+09
 """
+# What vLLM 0.32.0 said that this project had installed, after 12 requests and a question of serve.py; shortened.
+REAL = """\
+vllm:num_requests_running{engine="0",model_name="demo"} 0.0
+vllm:num_requests_waiting{engine="0",model_name="demo"} 0.0
+vllm:num_requests_waiting_by_reason{engine="0",model_name="demo",reason="capacity"} 0.0
+vllm:num_requests_waiting_by_reason{engine="0",model_name="demo",reason="deferred"} 0.0
+vllm:kv_cache_usage_perc{engine="0",model_name="demo"} 0.0
+vllm:prompt_tokens_total{engine="0",model_name="demo"} 181.0
+vllm:prompt_tokens_created{engine="0",model_name="demo"} 1.7956375072865663e+09
+vllm:prompt_tokens_by_source_total{engine="0",model_name="demo",source="local_compute"} 181.0
+vllm:prompt_tokens_by_source_total{engine="0",model_name="demo",source="local_cache_hit"} 0.0
+vllm:prompt_tokens_by_source_total{engine="0",model_name="demo",source="external_kv_transfer"} 0.0
+vllm:prompt_tokens_cached_total{engine="0",model_name="demo"} 0.0
+vllm:generation_tokens_total{engine="0",model_name="demo"} 421.0
+vllm:request_success_total{engine="0",finished_reason="stop",model_name="demo"} 12.0
+vllm:request_success_total{engine="0",finished_reason="length",model_name="demo"} 1.0
+vllm:request_success_total{engine="0",finished_reason="abort",model_name="demo"} 0.0
+vllm:request_success_total{engine="0",finished_reason="error",model_name="demo"} 0.0
+vllm:request_success_total{engine="0",finished_reason="repetition",model_name="demo"} 0.0
+"""
 
 
 def test_an_old_release() -> None:
@@ -65,6 +85,15 @@ def test_an_old_release() -> None:
 
 def test_several_engines() -> None:
     assert metrics.read(ENGINES) == {"running": 3, "waiting": 0, "kv_cache": 0.75, "prompt_tokens": 1000001}
+
+
+def test_a_real_server() -> None:
+    assert metrics.read(REAL) == {
+        **{"running": 0, "waiting": 0, "kv_cache": 0},
+        **{"requests": 13, "prompt_tokens": 181, "generation_tokens": 421},
+    }
+    sample = metrics.Traffic().sample(REAL, 1, 5.0)
+    assert [sample[name] for name in metrics.COUNTERS] == [12, 180, 420]
 
 
 def test_no_counters() -> None:
