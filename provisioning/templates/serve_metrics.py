@@ -58,14 +58,13 @@ class Traffic:
         """
         now = read(text)
         for key in COUNTERS.keys() & now.keys():
-            # Never backwards: an answer may be counted here a moment before it is there.
-            now[key] = max(0.0, now[key] - own * OWN[key], self._last.get(key, 0.0))
+            now[key] = max(0.0, now[key] - own * OWN[key])
         sample: dict[str, Any] = {**now, "at": time.time()}
         if self._last and clock > self._at:
             seconds = clock - self._at
-            rates = {
-                key: (now[key] - self._last[key]) / seconds for key in COUNTERS if key in now and key in self._last
-            }
+            known = COUNTERS.keys() & now.keys() & self._last.keys()
+            # Not below 0: an answer to the watch may be counted here a moment before or after it is there.
+            rates = {key: max(0.0, now[key] - self._last[key]) / seconds for key in known}
             sample.update(seconds=seconds, per_second=rates)
         self._last, self._at = now, clock
         return sample
