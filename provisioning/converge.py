@@ -8,7 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from provisioning import facts, fitting, gpu_sharing, made, probe
 from provisioning.distribution import DISTRIBUTION
-from provisioning.errors import IncompatibleError, NotConvergedError, ProvisioningError
+from provisioning.errors import (
+    IncompatibleError,
+    NotConvergedError,
+    ProvisioningError,
+    SkippedError,
+    UnreachableError,
+)
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.lock import Lock, locked
@@ -53,10 +59,16 @@ class Outcome:
 
     host: str
     status: str = "ok"
-    """`ok`, `changed`, `failed` or `unreachable`."""
+    """`ok`, `changed`, `failed`, `unreachable` or `skipped`."""
     changes: list[Change] = field(default_factory=list)
     error: ProvisioningError | None = None
     site: Site | None = None
+
+    def fail(self, error: ProvisioningError) -> None:
+        """Note how it failed; a host that was skipped has no error of its own."""
+        skipped = isinstance(error, SkippedError)
+        self.error = None if skipped else error
+        self.status = "skipped" if skipped else "unreachable" if isinstance(error, UnreachableError) else "failed"
 
 
 def survey(host: Host, entry: HostEntry) -> Site:

@@ -101,6 +101,10 @@ class IncompatibleError(ProvisioningError):
     exit_code = ExitCode.INCOMPATIBLE
 
 
+class SkippedError(ProvisioningError):
+    """The host was not begun, for too many others have failed: nothing was done on it."""
+
+
 class DeclinedError(ProvisioningError):
     """The user was asked and said no."""
 

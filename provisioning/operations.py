@@ -14,9 +14,10 @@ from rich.text import Text
 
 from provisioning import converge, fleet, steps
 from provisioning.clients import chat as client
-from provisioning.commands import as_object, load, require_api_keys
+from provisioning.commands import as_object, load
 from provisioning.converge import Outcome
 from provisioning.errors import ConfigurationError, ExitCode
+from provisioning.given_secrets import require_api_keys
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.probe import ask
