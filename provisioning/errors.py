@@ -54,6 +54,8 @@ class UnreachableError(ProvisioningError):
     def __init__(self, message: str, *, cause: str = "", remedy: str = "", retryable: bool = False) -> None:
         super().__init__(message, cause=cause, remedy=remedy)
         self.retryable = retryable
+        self.phase = ""
+        """What was being done meanwhile; "" where it is not known."""
 
 
 class ConnectionLostError(UnreachableError):

@@ -37,6 +37,8 @@ def open_host(entry: HostEntry) -> Host:
         ),
         may_become=entry.ssh.become is not False,
         environment=_environment(entry),
+        look_timeout=entry.settings.look_timeout,
+        silence_timeout=entry.settings.silence_timeout,
     )
 
 

@@ -144,6 +144,10 @@ class HostSettings(Section):
     connect_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
         default=4, description="Attempts to connect, with growing waits between them."
     )
+    look_timeout: Seconds = Field(default=20, description="Seconds that looking at one thing on a host may take.")
+    silence_timeout: Seconds = Field(
+        default=120, description="Seconds without a sign of life after which a command on a host is given up."
+    )
     become_password_file: Line | None = Field(
         default=None, description="File of the controller that holds sudo's password."
     )
