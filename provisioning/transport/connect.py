@@ -12,7 +12,7 @@ from typing import Any
 
 from provisioning.errors import ConfigurationError, UnreachableError
 from provisioning.prompts import ask_secret
-from provisioning.transport.limits import within
+from provisioning.transport.limits import reason, within
 from provisioning.transport.target import LOGIN, SshTarget, go_through, time_limit
 
 _known_hosts_lock = threading.Lock()
@@ -109,7 +109,7 @@ def _explained(error: Exception, connection: Any, target: SshTarget, *, answered
     retryable = isinstance(error, OSError | EOFError | paramiko.SSHException) and not answered
     return UnreachableError(
         f"{target.name}: cannot connect to {where}",
-        cause=str(error) or type(error).__name__,
+        cause=reason(error, target.timeout),
         remedy=f"Is the host up, and does sshd listen there? Try: ssh -p {connection.port} "
         f"{connection.user}@{connection.host}",
         retryable=retryable,

@@ -24,9 +24,19 @@ def within(seconds: float, work: Callable[[], object]) -> None:
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        raise TimeoutError(f"nothing came of it within {seconds:.0f} s: name, proxy, jump host or sshd hangs")
+        raise TimeoutError(f"Nothing came of it within {seconds:.0f} s: its name, a host on the way, or sshd hangs.")
     if failed:
         raise failed[0]
+
+
+def reason(error: Exception, seconds: float) -> str:
+    """Why connecting failed, with the limit where it has passed (`connect_timeout`)."""
+    # What paramiko says where start_client gave up.
+    if str(error) == "No existing session":
+        return f"It, or a host on the way, took the connection and said nothing for {seconds:.0f} s (connect_timeout)."
+    if isinstance(error, TimeoutError) and str(error) in ("", "timed out"):
+        return f"No answer within {seconds:.0f} s (connect_timeout)."
+    return str(error) or type(error).__name__
 
 
 def begin(channel: Any, command: str, seconds: float | None) -> None:
@@ -47,7 +57,7 @@ def begin(channel: Any, command: str, seconds: float | None) -> None:
         channel.exec_command(command)
     except Exception as error:
         if expired.is_set():
-            raise TimeoutError(f"the command was not begun within {seconds or 0:.0f} s") from error
+            raise TimeoutError from error
         raise
     finally:
         timer.cancel()

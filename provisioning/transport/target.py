@@ -44,7 +44,7 @@ def time_limit(connection: Any) -> float:
     hops, hop = 1, connection
     while hop.gateway and not isinstance(hop.gateway, str):
         hops, hop = hops + 1, hop.gateway
-    return hops * float(connection.connect_timeout + LOGIN)
+    return float((hops + 1) * connection.connect_timeout + hops * LOGIN)
 
 
 def _through(connection: Any, jumps: tuple[str, ...]) -> Any:

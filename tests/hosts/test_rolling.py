@@ -61,8 +61,6 @@ def test_a_rolling_run_stops_and_is_taken_up(three: Callable[..., Controller]) -
 
 def test_what_is_typed_wins(three: Callable[..., Controller]) -> None:
     """`--dry` and a run of other hosts forget nothing."""
-    allowed = three(first=NOBODY).run("restart", "--service", "none", "--serial", "1,2", "--max-fail", "100%")
-    assert allowed.code == 3, "there is no such service; nothing else was done"
     allowed = three(first=NOBODY).run("provision", "--serial", "1,100%", "--max-fail", "1")
     assert allowed.code == 4, allowed.output
     assert rows(allowed.output) == {"first": "unreachable", "second": "nothing to do", "third": "nothing to do"}
