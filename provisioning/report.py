@@ -132,7 +132,9 @@ class Report:
         """Print how it went on a host, while others are at work still."""
         if self._verbosity >= 0:
             why = f": {outcome.error.message.removeprefix(f'{outcome.host}: ')}" if outcome.error else ""
-            self.line(outcome.host, f"{_sentence(outcome, planned=False)}{why}", _style(outcome))
+            # Some tasks count no changes here, so that nothing is said of them.
+            how = "done" if outcome.status == "ok" else _sentence(outcome, planned=False)
+            self.line(outcome.host, f"{how}{why}", _style(outcome))
 
     def error(self, error: Exception, host: str = "") -> None:
         """Print what failed, why, and what to do next."""

@@ -88,7 +88,7 @@ def test_who_has_ended_is_shown_while_another_hangs(many: tuple[Controller, Prox
     line.stall()
     patient = inventory_with(controller, "mute", connect_timeout=120)
     running = patient.start("provision", "--hosts", "good,mute")
-    running.wait_for("good nothing to do")
+    running.wait_for("good done")
     line.resume()
     done = running.done()
     assert done.code == 0, done.output
