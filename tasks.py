@@ -13,7 +13,13 @@ from invoke.tasks import task
 
 from provisioning.command_line import COMMON, command, whole_number
 
-CHANGING = {**COMMON, "verbose": "Show every line of every log."}
+ROLLING = {
+    "serial": "Hosts at a time: a number, a percentage such as 25%, or several with commas between.",
+    "max_fail": "Hosts of a batch that may fail, as a number or a percentage, before the rest is left alone.",
+    "retry_failed": "Only hosts that this task left undone: they failed, were unreachable, or were skipped.",
+}
+VERBOSE = {"verbose": "Show every line of every log."}
+CHANGING = {**COMMON, **ROLLING, **VERBOSE}
 OFFLINE = {"offline": "A folder that `bundle` packed: everything comes from it, and no host asks a network."}
 SERVICE = {"service": "Name of one service; all of the host's if left out."}
 MODEL = {
@@ -32,14 +38,17 @@ def up(
     service: str = "",
     device: str = "",
     offline: str = "",
+    serial: str = "",
+    max_fail: str = "",
+    retry_failed: bool = False,
     verbose: bool = False,
 ) -> Any:
     """Do the whole job: environment, vLLM, model, service, first token; then ask the model a question."""
     from provisioning import commands
 
-    return commands.up(
-        ctx, inventory, hosts, model=model, service=service, device=device, offline=offline, verbose=verbose
-    )
+    options: dict[str, Any] = {"model": model, "service": service, "device": device, "offline": offline}
+    rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
+    return commands.up(ctx, inventory, hosts, verbose=verbose, **options, **rolling)
 
 
 @task(
@@ -73,11 +82,22 @@ def plan(
 
 @task(help={**CHANGING, **OFFLINE})
 @command
-def provision(ctx: Context, hosts: str = "", inventory: str = "", offline: str = "", verbose: bool = False) -> Any:
+def provision(
+    ctx: Context,
+    hosts: str = "",
+    inventory: str = "",
+    offline: str = "",
+    serial: str = "",
+    max_fail: str = "",
+    retry_failed: bool = False,
+    verbose: bool = False,
+) -> Any:
     """Install system packages, compilers, Miniconda, mirrors and the Python environment."""
     from provisioning import commands
 
-    return commands.converge(ctx, inventory, hosts, "PROVISION", offline=offline, verbose=verbose)
+    options: dict[str, Any] = {"offline": offline}
+    rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
+    return commands.converge(ctx, inventory, hosts, "PROVISION", verbose=verbose, **options, **rolling)
 
 
 @task(help={**CHANGING, **OFFLINE, "device": "cpu or cuda.", "method": "auto, wheel or source."})
@@ -89,14 +109,17 @@ def build(
     device: str = "",
     method: str = "",
     offline: str = "",
+    serial: str = "",
+    max_fail: str = "",
+    retry_failed: bool = False,
     verbose: bool = False,
 ) -> Any:
     """Install vLLM into the environment, and prove that it works there."""
     from provisioning import commands
 
-    return commands.converge(
-        ctx, inventory, hosts, "BUILD", device=device, method=method, offline=offline, verbose=verbose
-    )
+    options: dict[str, Any] = {"device": device, "method": method, "offline": offline}
+    rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
+    return commands.converge(ctx, inventory, hosts, "BUILD", verbose=verbose, **options, **rolling)
 
 
 @task(
@@ -134,13 +157,17 @@ def download(
     service: str = "",
     verify: bool = False,
     offline: str = "",
+    serial: str = "",
+    max_fail: str = "",
+    retry_failed: bool = False,
     verbose: bool = False,
 ) -> Any:
     """Put the models of the services on the hosts."""
     from provisioning import commands
 
-    options = {"model": model, "service": service, "offline": offline}
-    return commands.converge(ctx, inventory, hosts, "DOWNLOAD", verify=verify, verbose=verbose, **options)
+    options: dict[str, Any] = {"model": model, "service": service, "offline": offline}
+    rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
+    return commands.converge(ctx, inventory, hosts, "DOWNLOAD", verify=verify, verbose=verbose, **options, **rolling)
 
 
 @task(help={**CHANGING, **MODEL, **OFFLINE})
@@ -152,14 +179,17 @@ def serve(
     model: str = "",
     service: str = "",
     offline: str = "",
+    serial: str = "",
+    max_fail: str = "",
+    retry_failed: bool = False,
     verbose: bool = False,
 ) -> Any:
     """Register the services and start them; done when each has generated a token."""
     from provisioning import commands
 
-    return commands.converge(
-        ctx, inventory, hosts, "SERVE", model=model, service=service, offline=offline, verbose=verbose
-    )
+    options: dict[str, Any] = {"model": model, "service": service, "offline": offline}
+    rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
+    return commands.converge(ctx, inventory, hosts, "SERVE", verbose=verbose, **options, **rolling)
 
 
 @task(help=COMMON)
@@ -190,7 +220,8 @@ def status(ctx: Context, hosts: str = "", inventory: str = "", json: bool = Fals
 
 @task(
     help={
-        **CHANGING,
+        **COMMON,
+        **VERBOSE,
         "to": "Folder to pack into: a new one, or one that is to be gone on with.",
         "models": "Pack models whose folder the inventory names (path), too; downloaded ones always are.",
     }
@@ -216,31 +247,58 @@ def logs(
     return logs.logs(inventory, hosts, service, follow=follow, lines=whole_number("--lines", lines))
 
 
-@task(help={**COMMON, **SERVICE})
+@task(help={**COMMON, **SERVICE, **ROLLING})
 @command
-def start(ctx: Context, hosts: str = "", inventory: str = "", service: str = "") -> Any:
+def start(
+    ctx: Context,
+    hosts: str = "",
+    inventory: str = "",
+    service: str = "",
+    serial: str = "",
+    max_fail: str = "",
+    retry_failed: bool = False,
+) -> Any:
     """Start services, and wait for their first token."""
     from provisioning import control
 
-    return control.control(ctx, inventory, hosts, service, "start")
+    rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
+    return control.control(ctx, inventory, hosts, service, "start", **rolling)
 
 
-@task(help={**COMMON, **SERVICE})
+@task(help={**COMMON, **SERVICE, **ROLLING})
 @command
-def stop(ctx: Context, hosts: str = "", inventory: str = "", service: str = "") -> Any:
+def stop(
+    ctx: Context,
+    hosts: str = "",
+    inventory: str = "",
+    service: str = "",
+    serial: str = "",
+    max_fail: str = "",
+    retry_failed: bool = False,
+) -> Any:
     """Stop services."""
     from provisioning import control
 
-    return control.control(ctx, inventory, hosts, service, "stop")
+    rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
+    return control.control(ctx, inventory, hosts, service, "stop", **rolling)
 
 
-@task(help={**COMMON, **SERVICE})
+@task(help={**COMMON, **SERVICE, **ROLLING})
 @command
-def restart(ctx: Context, hosts: str = "", inventory: str = "", service: str = "") -> Any:
+def restart(
+    ctx: Context,
+    hosts: str = "",
+    inventory: str = "",
+    service: str = "",
+    serial: str = "",
+    max_fail: str = "",
+    retry_failed: bool = False,
+) -> Any:
     """Restart services, and wait for their first token."""
     from provisioning import control
 
-    return control.control(ctx, inventory, hosts, service, "restart")
+    rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
+    return control.control(ctx, inventory, hosts, service, "restart", **rolling)
 
 
 @task(
@@ -270,9 +328,9 @@ def remove(ctx: Context, hosts: str = "", inventory: str = "", yes: bool = False
 @command
 def schema(ctx: Context, output: str = "") -> Any:
     """Print the JSON Schema of inventory.yaml, for completion in editors."""
-    from provisioning import commands
+    from provisioning.schema import write
 
-    return commands.schema(ctx, output)
+    return write(ctx, output)
 
 
 @task(

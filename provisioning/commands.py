@@ -7,70 +7,65 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from invoke.context import Context
 
+from provisioning import batches, fleet, inventory, steps
 from provisioning import converge as engine
-from provisioning import fleet, inventory, steps
 from provisioning.builders import BUILDERS, unknown
 from provisioning.converge import Outcome
 from provisioning.distribution import DISTRIBUTION
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
-from provisioning.given_secrets import missing_keys, missing_tokens
+from provisioning.failed_hosts import FailedHosts
+from provisioning.given_secrets import require_api_keys, require_tokens
 from provisioning.inventory import HostEntry
+from provisioning.inventory_file import inventory_file
 from provisioning.report import Report
 from provisioning.with_bundle import with_bundle
 from provisioning.with_model import with_model
+from provisioning.working_order import helpers_first, require_in_time
 
-PROJECT = Path(__file__).resolve().parent.parent
 
+def load(
+    path: str, hosts: str, overrides: Mapping[str, Any] | None = None, failed: FailedHosts | None = None
+) -> list[HostEntry]:
+    """Load and check the inventory, and choose hosts: of those that `failed` before, if given.
 
-def load(path: str, hosts: str, overrides: Mapping[str, Any] | None = None) -> list[HostEntry]:
-    """Load and check the inventory, and choose hosts. Raises `ConfigurationError` before any connection is made."""
-    file = (
-        Path(path)
-        if path
-        else next((p for p in (Path("inventory.yaml"), PROJECT / "inventory.yaml") if p.exists()), None)
-    )
-    known = inventory.load(file or Path("inventory.yaml"), overrides)
-    chosen = known.select(hosts or None)
+    Raises `ConfigurationError` before any connection is made.
+    """
+    known = inventory.load(inventory_file(path), overrides)
+    chosen = failed.choose(known, hosts) if failed else known.select(hosts or None)
     inventory.refuse(unknown(chosen, {*known.hosts, *inventory.LOCALHOST}), "the inventory")
     return chosen
 
 
-def require_api_keys(entries: Sequence[HostEntry], service: str = "") -> None:
-    """Raise one `ConfigurationError` with every given key that cannot be had: of all services, or of one."""
-    lines = [
-        entry.describe(path, words)
-        for entry in entries
-        for name, path, words in missing_keys(entry.settings)
-        if service in ("", name)
-    ]
-    inventory.refuse(lines, "the inventory")
-
-
-def require_tokens(entries: Sequence[HostEntry]) -> None:
-    """Raise one `ConfigurationError` with every token for a model that is named and cannot be had."""
-    lines = [entry.describe(path, words) for entry in entries for path, words in missing_tokens(entry.settings)]
-    inventory.refuse(lines, "the inventory")
-
-
 def converge(
-    ctx: Context, path: str, hosts: str, steps_of: str, *, verbose: bool = False, verify: bool = False, **options: str
+    ctx: Context,
+    path: str,
+    hosts: str,
+    steps_of: str,
+    *,
+    retry_failed: bool = False,
+    verbose: bool = False,
+    verify: bool = False,
+    **options: str,
 ) -> ExitCode:
     """Take hosts through the named steps; with Invoke's --dry, say what would change. `verify` hashes models again."""
-    entries = _entries(path, hosts, **options)
+    failed = FailedHosts(path, steps_of.lower())
+    entries = _entries(path, hosts, failed if retry_failed else None, **options)
     if verify:
         entries = [replace(entry, verification=secrets.token_hex(8)) for entry in entries]
-    return _converge(ctx, entries, steps_of, verbose=verbose)[1]
+    return _converge(ctx, entries, steps_of, failed, verbose=verbose)[1]
 
 
-def up(ctx: Context, path: str, hosts: str, *, verbose: bool = False, **options: str) -> ExitCode:
+def up(
+    ctx: Context, path: str, hosts: str, *, retry_failed: bool = False, verbose: bool = False, **options: str
+) -> ExitCode:
     """Converge all steps, and let each changed service answer a question."""
-    entries = _entries(path, hosts, **options)
-    outcomes, code = _converge(ctx, entries, "SERVE", verbose=verbose)
+    failed = FailedHosts(path, "up")
+    entries = _entries(path, hosts, failed if retry_failed else None, **options)
+    outcomes, code = _converge(ctx, entries, "SERVE", failed, verbose=verbose)
     if not ctx.config.run.dry:
         from provisioning.conversation import introduce
 
@@ -107,27 +102,28 @@ def _plan(host: Any, entry: HostEntry, outcome: Outcome, *, task: tuple[str, ...
 
 
 def _converge(
-    ctx: Context, entries: Sequence[HostEntry], steps_of: str, *, verbose: bool
+    ctx: Context, entries: Sequence[HostEntry], steps_of: str, failed: FailedHosts, *, verbose: bool
 ) -> tuple[list[Outcome], ExitCode]:
     chosen = getattr(steps, steps_of)
     if "service" in chosen:
         require_api_keys(entries)
     if "model" in chosen:
         require_tokens(entries)
+    # Who works for others begins first: those who wait for it take places of the pool, or are in a later batch.
+    entries = helpers_first(entries)
+    rollout = batches.rollout(entries, leave=_finish)
+    require_in_time([batch.entries for batch in rollout.batches(entries)])
     if ctx.config.run.dry:
         outcomes = fleet.outcomes(entries, partial(_plan, task=chosen))
         show(outcomes, as_json=False)
         return outcomes, fleet.exit_code(outcomes)
-    on = {entry.name: entry.settings.build.on for entry in entries}
-    BUILDERS.expect(on)
+    BUILDERS.expect({entry.name: entry.settings.build.on for entry in entries})
     DISTRIBUTION.expect({entry.name: partial(fleet.open_host, entry) for entry in entries})
-    # Who works for others begins first: those who wait for it take places of the pool.
-    workers = {*on.values(), *(model.download_on for entry in entries for model in entry.settings.models.values())}
-    entries = sorted(entries, key=lambda entry: entry.name not in workers)
     report = Report(verbosity=int(verbose))
     work = partial(_apply, task=chosen, report=report, run_id=secrets.token_hex(4))
-    outcomes = fleet.outcomes(entries, work, report)
+    outcomes = fleet.outcomes(entries, work, report, rollout)
     report.summary(outcomes, planned=False)
+    failed.conclude(outcomes, report)
     return outcomes, fleet.exit_code(outcomes)
 
 
@@ -138,8 +134,12 @@ def _apply(
     try:
         return engine.apply(host, entry, steps.of(task, entry.settings), outcome, report=report, run_id=run_id)
     finally:
-        BUILDERS.finish(entry.name)
-        DISTRIBUTION.finish(entry.name)
+        _finish(entry.name)
+
+
+def _finish(host: str) -> None:
+    BUILDERS.finish(host)
+    DISTRIBUTION.finish(host)
 
 
 def show(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
@@ -160,10 +160,21 @@ def as_object(outcome: Outcome) -> dict[str, Any]:
 
 
 def _entries(
-    path: str, hosts: str, *, model: str = "", service: str = "", device: str = "", method: str = "", offline: str = ""
+    path: str,
+    hosts: str,
+    failed: FailedHosts | None = None,
+    /,
+    *,
+    model: str = "",
+    service: str = "",
+    offline: str = "",
+    serial: str = "",
+    max_fail: str = "",
+    **build: str,
 ) -> list[HostEntry]:
-    build = {key: value for key, value in (("device", device), ("method", method)) if value}
-    entries = load(path, hosts, {"build": build} if build else None)
+    given = {key: value for key, value in build.items() if value}
+    overrides = {**({"build": given} if given else {}), **batches.overrides(serial, max_fail)}
+    entries = load(path, hosts, overrides, failed)
     if service and not model:
         raise ConfigurationError("--service goes with --model", remedy="It names the service whose model is replaced.")
     if model:
@@ -178,24 +189,3 @@ def doctor(path: str, hosts: str) -> ExitCode:
     entries = load(path, hosts)
     results = fleet.on_each(entries, checks.examine)
     return checks.show(entries, results)
-
-
-def schema(ctx: Context, output: str) -> ExitCode:
-    """Write the JSON Schema; with Invoke's --dry, no file."""
-    from provisioning.schema import json_schema
-
-    text = json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n"
-    if output and ctx.config.run.dry:
-        print(f"would write {output} ({len(text.splitlines())} lines)")
-        return ExitCode.OK
-    if not output:
-        print(text, end="")
-        return ExitCode.OK
-    try:
-        Path(output).write_text(text)
-    except OSError as error:
-        remedy = "Name a file in a folder that is there and yours to write to."
-        raise ConfigurationError(
-            f"--output: {output!r} cannot be written", cause=error.strerror or str(error), remedy=remedy
-        ) from error
-    return ExitCode.OK

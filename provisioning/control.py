@@ -8,10 +8,11 @@ from functools import partial
 
 from invoke.context import Context
 
-from provisioning import converge, fleet
+from provisioning import batches, converge, fleet
 from provisioning.commands import load
 from provisioning.converge import Outcome
 from provisioning.errors import ExitCode, NotConvergedError, ProvisioningError
+from provisioning.failed_hosts import FailedHosts
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.lock import locked
@@ -21,18 +22,31 @@ from provisioning.resources.service import Service, probed_state
 from provisioning.services import services_of
 
 
-def control(ctx: Context, path: str, hosts: str, service: str, verb: str) -> ExitCode:
+def control(
+    ctx: Context,
+    path: str,
+    hosts: str,
+    service: str,
+    verb: str,
+    *,
+    serial: str = "",
+    max_fail: str = "",
+    retry_failed: bool = False,
+) -> ExitCode:
     """Start, stop or restart services, under each host's lock."""
-    entries = load(path, hosts)
-    report = Report()
+    failed = FailedHosts(path, verb)
+    entries = load(path, hosts, batches.overrides(serial, max_fail), failed if retry_failed else None)
+    rollout, report = batches.rollout(entries), Report()
     if ctx.config.run.dry:
         outcomes = fleet.outcomes(entries, partial(_tell, service=service, verb=verb, report=report))
     else:
         work = partial(_control, service=service, verb=verb, report=report, run_id=secrets.token_hex(4))
-        outcomes = fleet.outcomes(entries, work, report)
+        outcomes = fleet.outcomes(entries, work, report, rollout)
     for outcome in outcomes:
         if outcome.error:
             report.error(outcome.error, outcome.host)
+    if not ctx.config.run.dry:
+        failed.conclude(outcomes, report)
     return fleet.exit_code(outcomes)
 
 

@@ -8,12 +8,19 @@ from dataclasses import dataclass, field, replace
 
 from provisioning import facts, fitting, gpu_sharing, made, probe
 from provisioning.distribution import DISTRIBUTION
-from provisioning.errors import IncompatibleError, NotConvergedError, ProvisioningError
+from provisioning.errors import (
+    IncompatibleError,
+    NotConvergedError,
+    ProvisioningError,
+    SkippedError,
+    UnreachableError,
+)
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.lock import Lock, locked
 from provisioning.masking import masked
 from provisioning.model_settings import path_of
+from provisioning.phases import phase
 from provisioning.report import Report
 from provisioning.resources import Difference, Resource
 from provisioning.retry import connecting
@@ -56,17 +63,24 @@ class Outcome:
 
     host: str
     status: str = "ok"
-    """`ok`, `changed`, `failed` or `unreachable`."""
+    """`ok`, `changed`, `failed`, `unreachable` or `skipped`."""
     changes: list[Change] = field(default_factory=list)
     error: ProvisioningError | None = None
     site: Site | None = None
+
+    def fail(self, error: ProvisioningError) -> None:
+        """Note how it failed; a host that was skipped has no error of its own."""
+        skipped = isinstance(error, SkippedError)
+        self.error = None if skipped else error
+        self.status = "skipped" if skipped else "unreachable" if isinstance(error, UnreachableError) else "failed"
 
 
 def survey(host: Host, entry: HostEntry) -> Site:
     """Gather the facts and derive what follows from them: one round trip, two on a host with a choice to make."""
     settings = entry.settings
     paths = [path_of(name, model) for name, model in settings.models.items() if model.is_downloaded]
-    found = facts.gather(host, account=settings.account, conda_path=settings.miniconda.path, model_paths=paths)
+    with phase(host, "while its facts were gathered"):
+        found = facts.gather(host, account=settings.account, conda_path=settings.miniconda.path, model_paths=paths)
     site = Site(entry.name, settings, found, entry.verification, entry.offline)
     if site.must_look_for_downloads:
         # An installer that nobody knows is refused where it is wanted: who only looks is to see all the rest.
@@ -87,7 +101,8 @@ def survey_to_change(host: Host, entry: HostEntry) -> Site:
 def look(host: Host, site: Site, steps: Sequence[str], *, ask: Ask = probe.ask) -> list[Looked]:
     """Probe all resources of the steps and compare: one round trip. `ask` may ask for more in the same one."""
     resources = [(step, resource) for step in steps for resource in STEPS[step](site)]
-    answers = ask(host, [resource.probe() for _, resource in resources])
+    with phase(host, "while its state was looked at"):
+        answers = ask(host, [resource.probe() for _, resource in resources])
     looked = []
     for (step, resource), answer in zip(resources, answers, strict=True):
         actual = answer.require(host.name, resource.name)
@@ -154,7 +169,8 @@ def _apply_step(host: Host, differing: Sequence[Looked], report: Report, outcome
     made.write(host, [(each.resource, each.actual) for each in differing])
     for each in differing:
         assert each.difference is not None
-        with report.change(host.name, each.step, each.resource.name, each.difference.text):
+        doing = phase(host, f"during {each.step}: {each.resource.name}")
+        with doing, report.change(host.name, each.step, each.resource.name, each.difference.text):
             each.resource.apply(host, each.actual, lambda line: report.tell(host.name, line))
         outcome.changes.append(Change(each.step, each.resource.name, each.difference.text))
         lock.require()

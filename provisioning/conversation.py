@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from provisioning import fleet
 from provisioning.clients import chat as client
-from provisioning.commands import load, require_api_keys
+from provisioning.commands import load
 from provisioning.converge import Outcome
 from provisioning.errors import ConfigurationError, ExitCode
+from provisioning.failed_hosts import DONE
+from provisioning.given_secrets import require_api_keys
 from provisioning.inventory import HostEntry
 from provisioning.report import console
 from provisioning.server_environment import url
@@ -54,8 +56,11 @@ def ask_service(entry: HostEntry, service: str, question: str, max_tokens: int) 
 def introduce(entries: Sequence[HostEntry], outcomes: Sequence[Outcome]) -> None:
     """Let each host that was changed answer a question: the proof that a person believes."""
     screen = console()
-    for entry, outcome in zip(entries, outcomes, strict=True):
-        if outcome.error or not entry.settings.services:
+    # Who worked for others came first, so the order is another one.
+    by_host = {outcome.host: outcome for outcome in outcomes}
+    for entry in entries:
+        outcome = by_host[entry.name]
+        if outcome.status not in DONE:
             continue
         services = entry.settings.resolved_services()
         for name, service in services.items():

@@ -54,6 +54,8 @@ class UnreachableError(ProvisioningError):
     def __init__(self, message: str, *, cause: str = "", remedy: str = "", retryable: bool = False) -> None:
         super().__init__(message, cause=cause, remedy=remedy)
         self.retryable = retryable
+        self.phase = ""
+        """What was being done meanwhile; "" where it is not known."""
 
 
 class ConnectionLostError(UnreachableError):
@@ -99,6 +101,10 @@ class IncompatibleError(ProvisioningError):
     """Versions, devices or compilers that cannot work together; raised before anything is installed."""
 
     exit_code = ExitCode.INCOMPATIBLE
+
+
+class SkippedError(ProvisioningError):
+    """The host was not begun, for too many others have failed: nothing was done on it."""
 
 
 class DeclinedError(ProvisioningError):

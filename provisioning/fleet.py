@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from typing import TypeVar
 
+from provisioning.batches import ALL_AT_ONCE, Batch, Rollout
 from provisioning.converge import Outcome
-from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError, UnreachableError
+from provisioning.endings import Endings
+from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 from provisioning.host import Host, network_environment
 from provisioning.inventory import HostEntry
 from provisioning.prompts import ask_secret, read_secret_file
@@ -38,6 +40,8 @@ def open_host(entry: HostEntry, *, patient: bool = True) -> Host:
         ),
         may_become=entry.ssh.become is not False,
         environment=_environment(entry),
+        look_timeout=entry.settings.look_timeout,
+        silence_timeout=entry.settings.silence_timeout,
     )
 
 
@@ -86,8 +90,13 @@ def _transport(entry: HostEntry, patient: bool) -> Transport:
     )
 
 
-def on_each(entries: Sequence[HostEntry], work: Callable[[Host, HostEntry], T]) -> list[T | ProvisioningError]:
-    """Do `work` on every host, in parallel; give each one's result or its error, in the order of the entries."""
+def on_each(
+    entries: Sequence[HostEntry], work: Callable[[Host, HostEntry], T], meanwhile: Callable[[], None] = lambda: None
+) -> list[T | ProvisioningError]:
+    """Do `work` on every host, in parallel; give each one's result or its error, in the order of the entries.
+
+    `meanwhile` is called now and then, as long as one is at work.
+    """
 
     def guarded(entry: HostEntry) -> T | ProvisioningError:
         host = open_host(entry)
@@ -106,7 +115,7 @@ def on_each(entries: Sequence[HostEntry], work: Callable[[Host, HostEntry], T]) 
         working = [pool.submit(guarded, entry) for entry in entries]
         # Python notes a signal at once, yet acts on one that came just before an endless wait only after that wait.
         while wait(working, timeout=0.5).not_done:
-            pass
+            meanwhile()
         return [each.result() for each in working]
     finally:
         # Ctrl-C: what runs on hosts is safe to leave (jobs go on, files are renamed into place), so nobody waits.
@@ -117,27 +126,41 @@ def outcomes(
     entries: Sequence[HostEntry],
     work: Callable[[Host, HostEntry, Outcome], Outcome],
     report: Report | None = None,
+    rollout: Rollout = ALL_AT_ONCE,
 ) -> list[Outcome]:
     """Like `on_each`, for work that fills in an outcome: an error keeps the changes that were made before it.
 
-    `report` shows what every host is doing now, and on Ctrl-C where things stand.
+    `report` shows what every host is doing now, and on Ctrl-C where things stand. `rollout`: batches, one by one.
     """
-    started = {entry.name: Outcome(entry.name) for entry in entries}
-
-    def watched(host: Host, entry: HostEntry) -> Outcome:
-        with report.working(entry.name) if report else nullcontext():
-            return work(host, entry, started[entry.name])
-
+    started = {entry.name: Outcome(entry.name, "skipped") for entry in entries}
     with report.running(list(started)) if report else nullcontext():
-        results = on_each(entries, watched)
-    finished = []
-    for entry, result in zip(entries, results, strict=True):
+        for batch in rollout.batches(entries):
+            if report and len(batch.entries) < len(entries):
+                report.line(f"{batch.title}:", ", ".join(entry.name for entry in batch.entries))
+            _work_on(batch, work, started, report)
+            if report and batch.is_broken and any(outcome.status == "skipped" for outcome in started.values()):
+                report.error(batch.verdict())
+    return list(started.values())
+
+
+def _work_on(
+    batch: Batch,
+    work: Callable[[Host, HostEntry, Outcome], Outcome],
+    started: Mapping[str, Outcome],
+    report: Report | None,
+) -> None:
+    endings = Endings(report.ended if report else lambda outcome: None)
+
+    def watched(host: Host, entry: HostEntry) -> None:
         outcome = started[entry.name]
+        framed = report.working(entry.name) if report else nullcontext()
+        with endings.noting(outcome), batch.counting(entry.name), framed:
+            outcome.status = "ok"
+            work(host, entry, outcome)
+
+    for entry, result in zip(batch.entries, on_each(batch.entries, watched, endings.tell), strict=True):
         if isinstance(result, ProvisioningError):
-            outcome.error = result
-            outcome.status = "unreachable" if isinstance(result, UnreachableError) else "failed"
-        finished.append(outcome)
-    return finished
+            started[entry.name].fail(result)
 
 
 def exit_code(finished: Sequence[Outcome]) -> ExitCode:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from provisioning.inventory import HostEntry, refuse
 from provisioning.prompts import read_secret_file
 from provisioning.serve_settings import KeyFromFile, KeyFromVariable
 from provisioning.settings import HostSettings
@@ -37,6 +38,23 @@ def missing_tokens(settings: HostSettings) -> Iterator[tuple[KeyPath, str]]:
         token = settings.models[name].token
         if token != "none" and (why := _why_not(token)):
             yield ("models", name, "token"), why
+
+
+def require_api_keys(entries: Sequence[HostEntry], service: str = "") -> None:
+    """Raise one `ConfigurationError` with every given key that cannot be had: of all services, or of one."""
+    lines = [
+        entry.describe(path, words)
+        for entry in entries
+        for name, path, words in missing_keys(entry.settings)
+        if service in ("", name)
+    ]
+    refuse(lines, "the inventory")
+
+
+def require_tokens(entries: Sequence[HostEntry]) -> None:
+    """Raise one `ConfigurationError` with every token for a model that is named and cannot be had."""
+    lines = [entry.describe(path, words) for entry in entries for path, words in missing_tokens(entry.settings)]
+    refuse(lines, "the inventory")
 
 
 def _why_not(source: object) -> str:

@@ -55,9 +55,12 @@ class Host:
         ask_sudo_password: Callable[[], str | None] = lambda: None,
         environment: str = "",
         may_become: bool = True,
+        look_timeout: int = 20,
+        silence_timeout: int = 120,
     ) -> None:
-        self.name = name
-        self.transport = transport
+        """`look_timeout`: seconds that one probe may take; `silence_timeout`: that a command may give no output."""
+        self.name, self.transport = name, transport
+        self.look_timeout, self._silence_timeout = look_timeout, silence_timeout
         self.round_trips = 0
         self.sudo = ""
         """How root is become: `none` (root already), `free`, `password`, or a key of NO_SUDO; "" is not known yet."""
@@ -81,21 +84,21 @@ class Host:
         script: str,
         *,
         as_root: bool = True,
-        timeout: float | None = 120,
+        timeout: float | None = None,
         on_output: OnOutput | None = None,
         check: bool = True,
     ) -> Result:
         """Run a POSIX shell script in one round trip.
 
-        `timeout`: seconds without output. Raises `CommandError` on a non-zero exit (unless `check` is false) and
-        `ConnectionLostError` when the connection breaks.
+        `timeout`: seconds without output (else the host's). Raises `CommandError` on a non-zero exit (unless `check` is
+        false) and `ConnectionLostError` when the connection breaks.
         """
         command, preamble = self._command(as_root)
         self.round_trips += 1
         completed = self.transport.execute(
             command,
             pieces(preamble + f"{self._environment}{script}\n{_END}".encode(errors="surrogateescape")),
-            timeout=timeout,
+            timeout=timeout or self._silence_timeout,
             on_output=on_output,
         )
         result = _decoded(completed)
@@ -135,17 +138,19 @@ class Host:
         line = f'eval "$(printf %s {encoded} | base64 -d)"\n'
         return self.transport.hold(command, preamble + line.encode(), silence=silence)
 
-    def feed(self, script: str, data: Iterable[bytes], *, timeout: float | None = 120) -> Result:
+    def feed(self, script: str, data: Iterable[bytes], *, timeout: float | None = None) -> Result:
         """Run one line of shell as root, in one round trip, with pieces of data on its standard input.
 
-        `timeout`: seconds without output. Raises `ConnectionLostError` when the connection breaks.
+        `timeout`: seconds without output (else the host's). Raises `ConnectionLostError` when the connection breaks.
         """
         command, preamble = self.hold_command()
         self.round_trips += 1
         first = preamble + f"{script}\n".encode(errors="surrogateescape")
         # It reports nothing but its end; what it writes meanwhile are signs of life.
         said = bytearray()
-        completed = self.transport.execute(command, chain([first], data), timeout=timeout, on_output=said.extend)
+        completed = self.transport.execute(
+            command, chain([first], data), timeout=timeout or self._silence_timeout, on_output=said.extend
+        )
         return _decoded(Completed(completed.exit_code, bytes(said.replace(b"\0", b"")), completed.stderr))
 
     def close(self) -> None:

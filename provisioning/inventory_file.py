@@ -9,6 +9,16 @@ from provisioning.errors import ConfigurationError
 from provisioning.yaml_document import Document
 from provisioning.yaml_source import read
 
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def inventory_file(path: str) -> Path:
+    """The inventory that is meant: that of this folder, or else of the project, where none is named."""
+    if path:
+        return Path(path)
+    usual = (Path("inventory.yaml"), PROJECT / "inventory.yaml")
+    return next((file for file in usual if file.exists()), usual[0])
+
 
 def read_inventory(path: Path, label: str) -> Document:
     """Read an inventory as YAML. Raises ConfigurationError where there is none, or something else."""

@@ -19,6 +19,7 @@ from provisioning.converge import Outcome
 from provisioning.errors import CommandError, ConfigurationError, ExitCode, ProvisioningError
 from provisioning.host import Host, as_account, quote
 from provisioning.inventory import HostEntry
+from provisioning.inventory_file import PROJECT
 from provisioning.needs import Needs
 from provisioning.progress import Sending
 from provisioning.report import Report
@@ -125,7 +126,7 @@ def script(site: Site, models: Sequence[str]) -> str:
         folder=work_folder(site),
         python=site.environment_python,
         controller="\n".join(own_requirements()),
-        constraints=(commands.PROJECT / "constraints.txt").read_text(),
+        constraints=(PROJECT / "constraints.txt").read_text(),
         models=[(name, site.model_path(name)) for name in models],
         packages=fitting.needs_of(site).packages,
         torch_indexes=build.torch_indexes if build.device == "cpu" and site.settings.pip.index != "none" else [],

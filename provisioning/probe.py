@@ -17,7 +17,9 @@ from provisioning.errors import ProbeError
 from provisioning.host import Host
 
 TIMEOUT = 20
-"""Seconds that one probe may take."""
+"""Seconds that one probe may take, where the host's settings say nothing else (`look_timeout`)."""
+HUNG = 3
+"""Probes that may hang, one after another, before no other is begun: what hangs then is the host, or its disk."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,19 @@ class Probed:
 
     exit_code: int
     output: str
+    limit: int = TIMEOUT
 
     def require(self, host: str, name: str) -> str:
         """Give the output. Raises `ProbeError` if the probe failed: "could not look" is never "absent"."""
+        if self.exit_code in (124, 137):
+            raise ProbeError(
+                f"{host}: cannot look at {name} (it took over {self.limit} s)",
+                cause=self.output[-2000:],
+                remedy="Does a disk or a network file system of the host hang? "
+                "If it is merely slow, raise look_timeout in the inventory.",
+            )
         if self.exit_code:
-            why = f"it took over {TIMEOUT} s" if self.exit_code in (124, 137) else f"exit {self.exit_code}"
-            raise ProbeError(f"{host}: cannot look at {name} ({why})", cause=self.output[-2000:])
+            raise ProbeError(f"{host}: cannot look at {name} (exit {self.exit_code})", cause=self.output[-2000:])
         return self.output
 
 
@@ -40,37 +49,40 @@ def new_tag() -> str:
     return f"probe-{secrets.token_hex(12)}"
 
 
-def script(probes: Sequence[str], tag: str) -> str:
-    """Give one shell script that runs every probe in turn."""
-    lines = ["export LC_ALL=C.UTF-8"]
+def script(probes: Sequence[str], tag: str, limit: int = TIMEOUT) -> str:
+    """Give one shell script that runs every probe in turn, each for `limit` seconds at most."""
+    lines = ["export LC_ALL=C.UTF-8; hung=0"]
     for number, probe in enumerate(probes):
         lines.append(
             f"printf '\\n{tag} {number} begin\\n'; "
-            f"printf '%s\\n' {shlex.quote(probe)} | timeout -k 2 {TIMEOUT} /bin/sh -c 'eval \"$(cat)\"' 2>&1; "
-            f"printf '\\n{tag} {number} end %s\\n' \"$?\""
+            f"if [ $hung -lt {HUNG} ]; then "
+            f"printf '%s\\n' {shlex.quote(probe)} | timeout -k 2 {limit} /bin/sh -c 'eval \"$(cat)\"' 2>&1; "
+            "else (exit 124); fi; "
+            "code=$?; case $code in 124|137) hung=$((hung + 1)) ;; *) hung=0 ;; esac; "
+            f"printf '\\n{tag} {number} end %s\\n' \"$code\""
         )
     return "\n".join(lines)
 
 
-def parse(output: str, tag: str, count: int) -> list[Probed]:
+def parse(output: str, tag: str, count: int, limit: int = TIMEOUT) -> list[Probed]:
     """Take the output of `script` apart: one result for each probe, in order.
 
     Raises `ProbeError` when a result is missing: the script was cut off.
     """
     frames = re.compile(rf"\n{tag} (\d+) begin\n(.*?)\n{tag} \1 end (\d+)\n", re.DOTALL)
-    found = {int(number): Probed(int(code), text) for number, text, code in frames.findall(output)}
+    found = {int(number): Probed(int(code), text, limit) for number, text, code in frames.findall(output)}
     if len(found) != count:
         raise ProbeError(f"only {len(found)} of {count} probes answered", cause=output[-500:])
     return [found[number] for number in range(count)]
 
 
 def ask(
-    host: Host, probes: Sequence[str], *, as_root: bool = True, prefix: str = "", timeout: float = 120
+    host: Host, probes: Sequence[str], *, as_root: bool = True, prefix: str = "", timeout: float | None = None
 ) -> list[Probed]:
     """Run all probes on a host in one round trip. `prefix` is shell that runs before them; `timeout`: s of silence."""
     tag = new_tag()
-    result = host.run(prefix + script(probes, tag), as_root=as_root, timeout=timeout, check=False)
+    result = host.run(prefix + script(probes, tag, host.look_timeout), as_root=as_root, timeout=timeout, check=False)
     try:
-        return parse(result.stdout, tag, len(probes))
+        return parse(result.stdout, tag, len(probes), host.look_timeout)
     except ProbeError as error:
         raise ProbeError(f"{host.name}: {error.message}", cause=result.words) from error

@@ -128,6 +128,14 @@ class Report:
             for row in change.diff.splitlines():
                 self.console.print(Text("    " + row, style=_diff_style(row)))
 
+    def ended(self, outcome: Outcome) -> None:
+        """Print how it went on a host, while others are at work still."""
+        if self._verbosity >= 0:
+            why = f": {outcome.error.message.removeprefix(f'{outcome.host}: ')}" if outcome.error else ""
+            # Some tasks count no changes here, so that nothing is said of them.
+            how = "done" if outcome.status == "ok" else _sentence(outcome, planned=False)
+            self.line(outcome.host, f"{how}{why}", _style(outcome))
+
     def error(self, error: Exception, host: str = "") -> None:
         """Print what failed, why, and what to do next."""
         message, cause, remedy = (getattr(error, name, "") for name in ("message", "cause", "remedy"))
@@ -143,11 +151,14 @@ class Report:
         """Print one line for each host, then one block for each failure."""
         width = max((len(outcome.host) for outcome in outcomes), default=0)
         for outcome in outcomes:
-            style = {"ok": "green", "changed": "yellow"}.get(outcome.status, "bold red")
-            self.console.print(Text(f"{outcome.host:<{width}}  {_sentence(outcome, planned)}", style=style))
+            self.console.print(Text(f"{outcome.host:<{width}}  {_sentence(outcome, planned)}", style=_style(outcome)))
         for outcome in outcomes:
             if outcome.error:
                 self.error(outcome.error, outcome.host)
+
+
+def _style(outcome: Outcome) -> str:
+    return {"ok": "green", "changed": "yellow", "skipped": "dim"}.get(outcome.status, "bold red")
 
 
 def _sentence(outcome: Outcome, planned: bool) -> str:

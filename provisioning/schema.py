@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+from invoke.context import Context
+
+from provisioning.errors import ConfigurationError, ExitCode
 from provisioning.inventory_tree import GROUP_KEYS
 from provisioning.settings import HostSettings
 
@@ -19,6 +24,25 @@ CONNECTION: dict[str, dict[str, Any]] = {
     },
     "ansible_become": {"type": ["boolean", "string"], "description": "Whether to become root through sudo."},
 }
+
+
+def write(ctx: Context, output: str) -> ExitCode:
+    """Write the JSON Schema; with Invoke's --dry, no file."""
+    text = json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n"
+    if output and ctx.config.run.dry:
+        print(f"would write {output} ({len(text.splitlines())} lines)")
+        return ExitCode.OK
+    if not output:
+        print(text, end="")
+        return ExitCode.OK
+    try:
+        Path(output).write_text(text)
+    except OSError as error:
+        remedy = "Name a file in a folder that is there and yours to write to."
+        raise ConfigurationError(
+            f"--output: {output!r} cannot be written", cause=error.strerror or str(error), remedy=remedy
+        ) from error
+    return ExitCode.OK
 
 
 def json_schema() -> dict[str, Any]:

@@ -26,11 +26,13 @@ from provisioning.texts import (
     DEFAULT_MINICONDA,
     AccountName,
     AptMirror,
+    HostCount,
     HostPath,
     InstallerVersion,
     Line,
     Name,
     PackageName,
+    Percentage,
     PipIndex,
     PythonVersion,
     Seconds,
@@ -142,8 +144,20 @@ class HostSettings(Section):
     connect_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
         default=4, description="Attempts to connect, with growing waits between them."
     )
+    look_timeout: Seconds = Field(default=20, description="Seconds that looking at one thing on a host may take.")
+    silence_timeout: Seconds = Field(
+        default=120, description="Seconds without a sign of life after which a command on a host is given up."
+    )
     become_password_file: Line | None = Field(
         default=None, description="File of the controller that holds sudo's password."
+    )
+    serial: HostCount | Annotated[tuple[HostCount, ...], FromList, Field(min_length=1)] | None = Field(
+        default=None,
+        description="Hosts at a time: a number, a percentage, or a list of both (the last repeats); null: all.",
+    )
+    max_fail: Annotated[int, Field(ge=0)] | Percentage | None = Field(
+        default=None,
+        description="Hosts of a batch that may fail before the rest is left alone; null: all but one.",
     )
     apt: Apt = Field(default=Apt(), description="Debian packages and their mirror.")
     compiler: Compiler = Field(default=Compiler(), description="The C and C++ compilers.")

@@ -9,9 +9,10 @@ from functools import partial
 from typing import Any
 
 from provisioning import converge, fleet, probe, service_status, steps
-from provisioning.commands import as_object, load, require_api_keys
+from provisioning.commands import as_object, load
 from provisioning.converge import Outcome
 from provisioning.errors import ExitCode, ProvisioningError, UnreachableError
+from provisioning.given_secrets import require_api_keys
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.report import Report

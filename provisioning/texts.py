@@ -81,6 +81,8 @@ Rate = Annotated[
     Matching(r"(?![0.]+[KMGkmg])[0-9]{1,6}(\.[0-9]{1,3})?[KMGkmg]", 'bytes a second such as "500K", "5M" or "1.5G"'),
 ]
 """With curl's suffixes, but decimal, as progress is told: 5M is 5,000,000 bytes a second (curl's M is 1,048,576)."""
+Percentage = Annotated[str, Matching(r"([1-9]?[0-9]|100)%", 'a percentage such as "25%"')]
+HostCount = Annotated[int, Field(ge=1)] | Annotated[str, Matching(r"([1-9][0-9]?|100)%", 'a percentage such as "25%"')]
 Seconds = Annotated[int, Field(ge=1)]
 WebUrl = Annotated[str, Matching(r"https?://[!-~]+", "a URL (http or https)")]
 ModelId = Annotated[

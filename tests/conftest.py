@@ -13,8 +13,9 @@ SHARED = {
     "provisioned": tuple(
         f"hosts/test_{name}"
         for name in (
-            *("compile", "distribution", "download", "download_modelscope", "fleet", "idempotence"),
+            *("compile", "distribution", "download", "download_modelscope", "fleet", "hanging", "idempotence"),
             *("interruptions", "locking", "miniconda", "offline", "offline_conda", "packages", "quoting", "removal"),
+            "rolling",
         )
     ),
 }

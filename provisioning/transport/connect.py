@@ -12,7 +12,8 @@ from typing import Any
 
 from provisioning.errors import ConfigurationError, UnreachableError
 from provisioning.prompts import ask_secret
-from provisioning.transport.target import SshTarget, go_through
+from provisioning.transport.limits import reason, within
+from provisioning.transport.target import LOGIN, SshTarget, go_through, time_limit
 
 _known_hosts_lock = threading.Lock()
 # Its errors reach people as ours; its own log lines would only stand between them.
@@ -35,7 +36,7 @@ def new_connection(target: SshTarget) -> Any:
     import fabric
     import paramiko
 
-    connect_kwargs: dict[str, Any] = {"banner_timeout": target.timeout + 5, "auth_timeout": target.timeout + 20}
+    connect_kwargs: dict[str, Any] = {"banner_timeout": target.timeout + 5, "auth_timeout": target.timeout + LOGIN}
     if target.private_key_file:
         connect_kwargs["key_filename"] = [os.path.expanduser(target.private_key_file)]
     if target.password is not None:
@@ -58,7 +59,7 @@ def _open(connection: Any, target: SshTarget) -> Any:
     import paramiko
 
     try:
-        connection.open()
+        within(time_limit(connection), connection.open)
     except paramiko.PasswordRequiredException as error:
         if connection.connect_kwargs.get("passphrase"):
             raise _refused(connection, target, str(error)) from error
@@ -108,7 +109,7 @@ def _explained(error: Exception, connection: Any, target: SshTarget, *, answered
     retryable = isinstance(error, OSError | EOFError | paramiko.SSHException) and not answered
     return UnreachableError(
         f"{target.name}: cannot connect to {where}",
-        cause=str(error) or type(error).__name__,
+        cause=reason(error, target.timeout),
         remedy=f"Is the host up, and does sshd listen there? Try: ssh -p {connection.port} "
         f"{connection.user}@{connection.host}",
         retryable=retryable,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import threading
@@ -122,7 +124,9 @@ class _Silence:
 
     def _expire(self) -> None:
         self.passed = True
-        self._process.kill()
+        # All of its session: a child that lives on would keep the output open.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def _start(command: str) -> subprocess.Popen[bytes]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from provisioning.errors import ConnectionLostError
 from provisioning.transport.base import Completed, OnOutput, Reached, Stream, decoded_lines
+from provisioning.transport.limits import begin
 
 HELD_SILENCE = 60
 """Seconds to wait for a line of a command that is kept running, and for the host to take one."""
@@ -57,12 +58,12 @@ class SshTransport:
         self, command: str, stdin: Iterable[bytes], *, timeout: float | None = None, on_output: OnOutput | None = None
     ) -> Completed:
         """Run `command`; see `Transport.execute`."""
-        channel = self._channel()
+        channel = self._channel(timeout)
         errors: list[bytes] = []
         output: list[bytes] = []
         try:
             channel.settimeout(timeout)
-            channel.exec_command(command)
+            begin(channel, command, timeout)
             reader = threading.Thread(target=_collect, args=(channel, errors), daemon=True)
             reader.start()
             _feed(channel, stdin)
@@ -84,11 +85,11 @@ class SshTransport:
     @contextmanager
     def hold(self, command: str, stdin: bytes, *, silence: float | None = HELD_SILENCE) -> Iterator[_HeldChannel]:
         """Keep `command` running; see `Transport.hold`."""
-        channel = self._channel()
+        channel = self._channel(silence)
         channel.settimeout(silence)
         try:
             try:
-                channel.exec_command(command)
+                begin(channel, command, silence)
                 channel.sendall(stdin)
             except (OSError, EOFError, _ssh_exception()) as error:
                 raise self._lost(str(error) or type(error).__name__) from error
@@ -152,10 +153,10 @@ class SshTransport:
                 self.connections += 1
             return self._connection.client.get_transport()
 
-    def _channel(self) -> Any:
+    def _channel(self, patience: float | None = None) -> Any:
         transport = self._transport()
         try:
-            return transport.open_session(timeout=30)
+            return transport.open_session(timeout=min(30, patience or 30))
         except (OSError, EOFError, _ssh_exception()) as error:
             raise self._lost(str(error)) from error
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from provisioning.ssh_arguments import DIRECT, Proxy
 
+LOGIN = 20
+"""Seconds that logging in may take longer than `connect_timeout`: some hosts look up who comes."""
+
 
 @dataclass(frozen=True)
 class SshTarget:
@@ -34,6 +37,14 @@ def go_through(connection: Any, target: SshTarget) -> None:
         connection.gateway = re.sub("%([hprn])", lambda token: str(values[token[1]]), proxy.command)
     elif proxy.jumps:
         connection.gateway = _through(connection, proxy.jumps)
+
+
+def time_limit(connection: Any) -> float:
+    """Seconds that opening a `fabric.Connection` may take in all, with every jump host on its way."""
+    hops, hop = 1, connection
+    while hop.gateway and not isinstance(hop.gateway, str):
+        hops, hop = hops + 1, hop.gateway
+    return float((hops + 1) * connection.connect_timeout + hops * LOGIN)
 
 
 def _through(connection: Any, jumps: tuple[str, ...]) -> Any:

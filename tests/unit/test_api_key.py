@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from sites import site, with_service
 
-from provisioning import commands, services
+from provisioning import commands, given_secrets, services
 from provisioning.errors import ConfigurationError, ProvisioningError
 from provisioning.host import Host
 from provisioning.resources.api_key import GeneratedApiKey, given_api_key
@@ -82,15 +82,15 @@ def inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_all_that_cannot_be_had_are_told_at_once(inventory: str) -> None:
     entries = commands.load(inventory, "")
     with pytest.raises(ConfigurationError) as caught:
-        commands.require_api_keys(entries)
+        given_secrets.require_api_keys(entries)
     assert caught.value.message == "the inventory has 2 errors"
     assert caught.value.cause.splitlines() == MISSING
     with pytest.raises(ConfigurationError) as caught:
-        commands.require_api_keys(entries, "two")
+        given_secrets.require_api_keys(entries, "two")
     assert caught.value.cause.splitlines() == MISSING[1:]
-    commands.require_api_keys(entries, "three")
+    given_secrets.require_api_keys(entries, "three")
     with pytest.raises(ConfigurationError, match="all/vars/serve/api_key"):
-        commands.require_api_keys([with_model(entries[0], "/srv/x", "one")])
+        given_secrets.require_api_keys([with_model(entries[0], "/srv/x", "one")])
 
 
 NEEDING = (["up"], ["--dry", "up"], ["serve"], ["plan"], ["plan", "--json"], ["status"], ["chat", "hello"])

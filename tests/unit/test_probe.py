@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,10 +14,11 @@ from provisioning.errors import ProbeError
 from provisioning.probe import Probed, new_tag, parse, script
 
 
-def run(*probes: str) -> list[Probed]:
+def run(*probes: str, limit: int = probe.TIMEOUT) -> list[Probed]:
     tag = new_tag()
-    done = subprocess.run(["sh"], input=script(probes, tag), capture_output=True, text=True, check=False, timeout=60)
-    return parse(done.stdout, tag, len(probes))
+    whole = script(probes, tag, limit)
+    done = subprocess.run(["sh"], input=whole, capture_output=True, text=True, check=False, timeout=60)
+    return parse(done.stdout, tag, len(probes), limit)
 
 
 def test_each_has_its_own_exit_code_and_output() -> None:
@@ -49,12 +51,22 @@ def test_a_broken_probe_spoils_no_neighbour(broken: str) -> None:
     assert (before, after) == (Probed(0, "before\n"), Probed(0, "after\n"))
 
 
-def test_a_probe_that_hangs_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "TIMEOUT", 1)
-    first, hung, last = run("echo 1", "sleep 30", "echo 3")
+def test_a_probe_that_hangs_is_cut_off() -> None:
+    first, hung, last = run("echo 1", "sleep 30", "echo 3", limit=1)
     assert (first.output, last.output) == ("1\n", "3\n")
     with pytest.raises(ProbeError, match=r"web1: cannot look at file /x \(it took over 1 s\)"):
         hung.require("web1", "file /x")
+
+
+def test_where_one_after_another_hangs_no_other_is_begun(tmp_path: Path) -> None:
+    """A disk that hangs lets every look at it hang."""
+    *hung, last = run(*["sleep 30"] * probe.HUNG, f"touch {tmp_path}/begun", limit=1)
+    assert [each.exit_code for each in hung] == [124] * probe.HUNG
+    with pytest.raises(ProbeError, match="it took over 1 s"):
+        last.require("web1", "file /x")
+    assert not (tmp_path / "begun").exists()
+    between = run("sleep 30", "sleep 30", "echo 1", "sleep 30", "echo 2", limit=1)
+    assert [each.output for each in between] == ["", "", "1\n", "", "2\n"]
 
 
 def test_could_not_look_is_never_absent() -> None:

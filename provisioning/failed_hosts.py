@@ -1,0 +1,120 @@
+"""The hosts that a task left undone, remembered on the controller for `--retry-failed`: for each inventory and task."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from shlex import quote
+
+from provisioning import wheel_store
+from provisioning.converge import Outcome
+from provisioning.errors import ConfigurationError, ProvisioningError
+from provisioning.inventory import LOCALHOST, HostEntry, Inventory
+from provisioning.inventory_file import inventory_file
+from provisioning.report import Report
+
+DONE = ("ok", "changed")
+"""The statuses of hosts that went well."""
+
+
+class FailedHosts:
+    """What is remembered of one task with one inventory: hosts that failed, were unreachable, or were skipped."""
+
+    def __init__(self, path: str, task: str) -> None:
+        """`path` names the inventory as a person did, or not at all."""
+        self.inventory = inventory_file(path).resolve()
+        self.task = task
+        self._command = f"invoke {task} --retry-failed" + (f" --inventory {quote(path)}" if path else "")
+        name = hashlib.sha256(str(self.inventory).encode(errors="surrogateescape")).hexdigest()[:16]
+        self._file = wheel_store.default_folder().parent / "failed-hosts" / f"{name}.json"
+        self._gone: set[str] = set()
+
+    def statuses(self) -> dict[str, str]:
+        """How each of them ended."""
+        return self._read().get(self.task, {})
+
+    def _read(self) -> dict[str, dict[str, str]]:
+        try:
+            found = json.loads(self._file.read_text("utf-8"))["tasks"]
+            return {task: dict(hosts) for task, hosts in found.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}  # there is none, or it is of a version to come
+
+    def choose(self, known: Inventory, pattern: str) -> list[HostEntry]:
+        """Those of the chosen hosts that are remembered. Raises `ConfigurationError` where there is none."""
+        statuses = self.statuses()
+        self._gone = {name for name in statuses if name not in known.hosts and name not in LOCALHOST}
+        for name in sorted(self._gone):
+            self._tell(f"{name} ({statuses[name]}) is no longer in the inventory, and is left out")
+        left = [name for name in statuses if name not in self._gone]
+        named = {entry.name for entry in known.select(pattern)} if pattern else set(left)
+        chosen = [entry for entry in known.select(",".join(left)) if entry.name in named] if left else []
+        if not chosen:
+            raise self._nothing(left)
+        self._tell("again: " + ", ".join(f"{entry.name} ({statuses[entry.name]})" for entry in chosen))
+        return chosen
+
+    def _tell(self, text: str) -> None:
+        Report().line("--retry-failed", text)
+
+    def _nothing(self, left: Sequence[str]) -> ConfigurationError:
+        others = [f"{task}: {', '.join(hosts)}" for task, hosts in self._read().items() if task != self.task]
+        cause = f"Those that did are: {', '.join(left)}." if left else ""
+        cause = cause or ("Of other tasks: " + "; ".join(others) if others else "")
+        of = " of --hosts" if left else ""
+        return ConfigurationError(
+            f"no host{of} is left from a run of `{self.task}` that failed",
+            cause=cause,
+            remedy="Leave --retry-failed out: hosts that are as they should be cost nothing.",
+        )
+
+    def conclude(self, outcomes: Sequence[Outcome], report: Report) -> None:
+        """Remember how it went, and say how to go on with those that are left."""
+        undone = [f"{each.host} ({each.status})" for each in outcomes if each.status not in DONE]
+        try:
+            self.note(outcomes)
+        except ProvisioningError as error:
+            report.error(error)
+            return
+        if undone and len(outcomes) > 1:
+            remedy = f"When that is mended, for these alone: {self._command}"
+            report.error(ProvisioningError(f"left to do: {', '.join(undone)}", remedy=remedy))
+
+    def note(self, outcomes: Sequence[Outcome]) -> None:
+        """Remember those that did not go well, and forget those that did.
+
+        Raises `ProvisioningError` where that cannot be written.
+        """
+        ended = {outcome.host: outcome.status for outcome in outcomes}
+        undone = {host: status for host, status in ended.items() if status not in DONE}
+        try:
+            with self._alone():
+                tasks = self._read()
+                before = tasks.pop(self.task, {})
+                kept = {host: how for host, how in before.items() if host not in ended and host not in self._gone}
+                if kept or undone:
+                    tasks[self.task] = {**kept, **undone}
+                self._write(tasks)
+        except OSError as error:
+            words = "the hosts that failed cannot be remembered for --retry-failed"
+            raise ProvisioningError(words, cause=f"{self._file}: {error.strerror or error}") from error
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other runs of this machine from writing meanwhile."""
+        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self._file.parent / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _write(self, tasks: Mapping[str, Mapping[str, str]]) -> None:
+        if not tasks:
+            self._file.unlink(missing_ok=True)
+            return
+        new = self._file.with_suffix(".new")
+        content = {"inventory": str(self.inventory), "tasks": tasks}
+        new.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        new.replace(self._file)
