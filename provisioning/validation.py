@@ -26,12 +26,11 @@ BRACES = re.compile(r"\{\{|\{%")
 
 def check(settings: Mapping[str, Any], text_of: TextOf = lambda path: None) -> list[Problem]:
     """Every problem of a host's settings but `conflicts`. `text_of` gives a scalar as it is written."""
-    unreadable = list(unreadable_values(settings))
-    found = dict(unreadable)
+    found = dict(unreadable_values(settings))
     for error in _errors(settings):
         if error["type"] != "conflicts":
             path, words = _tell(error, settings, text_of)
-            if not any(path[: len(above)] == above for above in found):
+            if not any(path[:length] in found for length in range(len(path) + 1)):
                 found[path] = words
     return list(found.items())
 
@@ -42,7 +41,8 @@ def conflicts(settings: Mapping[str, Any]) -> list[Problem]:
     services, models = settings.get("services"), settings.get("models", {})
     if not isinstance(services, Mapping) or not isinstance(models, Mapping):
         return []
-    names = [name for name in services if not {("services", str(name)), ("services",)} & broken]
+    texts = [name for name in services if isinstance(name, str)]
+    names = [name for name in texts if not {("services", name), ("services",)} & broken]
     wanted, ports = {}, {}
     for name in names:
         if ("services", name, "model") not in broken:
@@ -76,8 +76,9 @@ def _errors(settings: Mapping[str, Any]) -> list[ErrorDetails]:
 
 def _tell(error: ErrorDetails, settings: Any, text_of: TextOf) -> Problem:
     location = error["loc"]
-    if location[-1:] == ("[key]",):
-        return tuple(map(str, location[:-1])), f"the key {error['msg']}"
+    if location[-1:] == ("[key]",) and error["type"] != "extra_forbidden":
+        words = "should be text; write it in quotes" if error["type"] == "string_type" else error["msg"]
+        return tuple(map(str, location[:-1])), f"the key {words}"
     known, schema = _locate(location)
     path = tuple(map(str, location))
     if error["type"] in ("extra_forbidden", "invalid_key") and known == len(location) - 1:
