@@ -95,11 +95,18 @@ def _tell(error: ErrorDetails, settings: Any, text_of: TextOf) -> Problem:
 
 def _should_be(schema: Schema, value: Any, path: KeyPath, text_of: TextOf) -> str:
     expected, text = expectation(schema), text_of(path)
+    secret = _may_be_secret(path)
     if isinstance(value, (bool, int, float, datetime.date)) and text is not None and _takes_text(schema):
-        return f'should be {expected}; {text} without quotes is {_kind(value)}: write "{text}"'
-    # A variable of a server may well be a secret.
-    shown = _kind(value) if len(path) > 2 and path[-2] == "environment" else show(value)
-    return f"should be {expected}, not {shown}"
+        written = "it" if secret else text
+        return f"should be {expected}; {written} without quotes is {_kind(value)}: write " + (
+            "it in quotes" if secret else f'"{text}"'
+        )
+    return f"should be {expected}, not {_kind(value) if secret else show(value)}"
+
+
+def _may_be_secret(path: KeyPath) -> bool:
+    """Whether a wrong value there may well be a secret: a server's variable, or a key in the place of its name."""
+    return path[-1:] in (("api_key",), ("token",)) or (len(path) > 2 and path[-2] in ("environment", "arguments"))
 
 
 def _takes_text(schema: Schema) -> bool:

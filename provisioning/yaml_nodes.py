@@ -9,7 +9,7 @@ import yaml
 from yaml.constructor import SafeConstructor
 
 from provisioning.errors import ConfigurationError
-from provisioning.yaml_document import Document, KeyPath, Opaque, Unsafe, shortened
+from provisioning.yaml_document import Document, KeyPath, Opaque, Unsafe
 
 MAX_NODES = 100_000  # after aliases: a few lines of YAML can stand for billions of values
 MAX_DEPTH = 60
@@ -71,8 +71,8 @@ class Builder:
                 return SafeConstructor.yaml_constructors[tag](self.constructor, node)
         except (ValueError, OverflowError):
             pass
-        words = f'"{shortened(node.value)}" is no valid {tag.removeprefix(STANDARD)}; quote it if it is text'
-        self._report(node, path, words)
+        # It is not shown: it may be a password.
+        self._report(node, path, f"is no valid {tag.removeprefix(STANDARD)}; quote it if it is text")
         return None
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath, unsafe: bool) -> dict[Hashable, Any]:
