@@ -32,7 +32,8 @@ class Matching:
         return {**handler(schema), **words}
 
     def _check(self, value: str) -> str:
-        if not re.fullmatch(self.pattern, value):
+        # A lone surrogate stands for a byte that is no UTF-8, as in an option of the command line.
+        if not re.fullmatch(self.pattern, value) or re.search("[\ud800-\udfff]", value):
             raise PydanticCustomError("pattern", "should be {expected}", {"expected": self.expected})
         return value
 

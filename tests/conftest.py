@@ -16,6 +16,7 @@ SHARED = {
         for name in (
             *("compile", "distribution", "download", "download_modelscope", "fleet", "idempotence"),
             *("interruptions", "locking", "miniconda", "offline", "offline_conda", "packages", "quoting", "removal"),
+            "trust",
         )
     ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -129,3 +130,52 @@ def test_files_that_would_take_all_memory_or_time(tmp_path: Path) -> None:
     memory = lambda: resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))  # noqa: E731
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=memory, check=False)
     assert done.returncode == 0, done.stderr
+
+
+PROJECT = Path(__file__).parents[2]
+LISTENING = """
+all:
+  hosts:
+    good: {{ansible_host: 127.0.0.1, ansible_port: {port}, connect_attempts: 1}}
+    bad: {{ansible_connection: local, serve: {{port: x}}}}
+"""
+
+
+def invoke(*arguments: str | bytes) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-m", "invoke", "--search-root", str(PROJECT)]
+    return subprocess.run([*program, *arguments], capture_output=True, text=True, errors="replace", check=False)
+
+
+@pytest.mark.parametrize("task", ["up", "status", "logs", "remove --yes", "serve --hosts good"])
+def test_no_host_is_connected_to_before_all_is_valid(tmp_path: Path, task: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sshd:
+        path = tmp_path / "inventory.yaml"
+        path.write_text(LISTENING.format(port=sshd.getsockname()[1]))
+        done = invoke(*task.split(), "--inventory", str(path))
+        assert done.returncode == 3, done.stdout + done.stderr
+        assert "all/hosts/bad/serve/port: should be an integer" in done.stderr
+        sshd.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            sshd.accept()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--hosts", b"\xff\xfe"],
+        ["--hosts", "~a{99999999999999999999}"],
+        ["--hosts", "!!&&,,::[[~"],
+        ["--model", b"/srv/\xff"],
+        ["--model", "$(id)"],
+        ["--service", "a\nb\x1b[31m"],
+        ["--device", "\u202ecpu"],
+        ["--inventory", "/dev/zero"],
+        ["--inventory", b"\xff"],
+        ["--offline", b"\xff"],
+    ],
+)
+def test_odd_values_of_options(options: list[str | bytes]) -> None:
+    done = invoke("plan", *options)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "\x1b[31m" not in done.stderr

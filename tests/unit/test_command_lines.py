@@ -192,6 +192,23 @@ def test_downloading_miniconda(tools: Tools, mirror: str, tmp_path: Path) -> Non
     assert "er2" not in said + tools.command_lines()
 
 
+def test_nothing_of_another_installer_runs(tmp_path: Path) -> None:
+    (tmp_path / "m.sh").write_bytes(INSTALLER + f"touch {tmp_path}/ran\n".encode())
+    script = load("miniconda.sh").render(
+        quote=quote,
+        urls=[f"file://{tmp_path}/m.sh"],
+        sha256=hashlib.sha256(INSTALLER).hexdigest(),
+        prefix=str(tmp_path / "conda"),
+        shells=(),
+        installer=str(tmp_path / "cache" / "m.sh"),
+    )
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode, done.stdout
+    assert "SHA-256" in done.stdout + done.stderr
+    assert not {"ran", "conda"} & {each.name for each in tmp_path.iterdir()}
+
+
 UV = """
 [ "$2" = install ] || exit 0
 sed 's/^/wanted: /' {needs} >>{told}
