@@ -108,17 +108,15 @@ class Tree:
             return self._report(path, "the name of a host should be text; write it in quotes")
         if not isinstance(variables, (dict, type(None))):
             return self._report(path, "should be a mapping of the host's variables, or nothing")
-        if self._entries > MAX_ENTRIES:
-            return None
         try:
-            names, port = expand(pattern)
+            names, port = expand(pattern) if self._entries <= MAX_ENTRIES else ([], None)
         except ValueError as error:
             return self._report(path, str(error))
         self._entries += len(names) * (1 + len(variables or {}))
-        if len(self.hosts) + sum(name not in self.hosts for name in names) > MAX_HOSTS:
-            return self._report((), f"there are more than {MAX_HOSTS} hosts")
-        if self._entries > MAX_ENTRIES:
-            return self._report((), f"hosts stand for more than {MAX_ENTRIES} entries, each counted with its variables")
+        new = sum(name not in self.hosts for name in names)
+        if len(self.hosts) + new > MAX_HOSTS or self._entries > MAX_ENTRIES:
+            bounds = f"{MAX_HOSTS} hosts, or {MAX_ENTRIES} entries of hosts, each counted with its variables"
+            return self._report((), f"there are more than {bounds}")
         own = {"ansible_port": Variable(port, self._document, path)} if port is not None else {}
         for name in names:
             self.hosts.setdefault(name, Host(dict(own)))

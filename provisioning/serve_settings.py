@@ -100,7 +100,9 @@ class Serve(Section):
         """Everybody on the host sees the arguments of a process, and `plan` shows these."""
         for argument in arguments:
             if instead := SECRETS.get(argument.partition("=")[0].replace("_", "-")):
-                raise PydanticCustomError("conflict", "holds a secret, which everybody on the host would see; " + instead)
+                raise PydanticCustomError(
+                    "conflict", "holds a secret, which everybody on the host would see; " + instead
+                )
             if holds_login(argument):
                 raise PydanticCustomError(
                     "conflict", "holds a URL with a login, which everybody on the host would see; " + SEE_ENVIRONMENT

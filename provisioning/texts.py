@@ -61,12 +61,21 @@ AptMirror = Annotated[str, Matching(r"none|tuna|https?://[!-~]+", '"none", "tuna
 PipIndex = Annotated[str, Matching(r"host|tuna|none|(https?|file)://[!-~]+", '"host", "tuna", "none" or a URL')]
 PackageName = Annotated[str, Matching(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?", "the name of a Debian package")]
 InstallerVersion = Annotated[
-    str, Matching(r"latest|py[0-9]{1,4}_[0-9][0-9.]{0,20}-[0-9]{1,4}", f'"latest", or a version such as "{DEFAULT_MINICONDA}"')
+    str,
+    Matching(
+        r"latest|py[0-9]{1,4}_[0-9][0-9.]{0,20}-[0-9]{1,4}", f'"latest", or a version such as "{DEFAULT_MINICONDA}"'
+    ),
 ]
 PythonVersion = Annotated[str, Matching(r"3\.[0-9]{1,4}(\.[0-9]{1,4})?", 'a version of Python such as "3.10"')]
-VllmVersion = Annotated[str, Matching(r"auto|[0-9]{1,9}(\.[0-9]{1,9}){1,9}[A-Za-z0-9.+]{0,60}", '"auto", or a version such as "0.31.0"')]
+VllmVersion = Annotated[
+    str, Matching(r"auto|[0-9]{1,9}(\.[0-9]{1,9}){1,9}[A-Za-z0-9.+]{0,60}", '"auto", or a version such as "0.31.0"')
+]
 CpuList = Annotated[
-    str, Matching(r"auto|[0-9]{1,6}(-[0-9]{1,6})?([,|][0-9]{1,6}(-[0-9]{1,6})?)*", '"auto", or CPUs such as "0-7" ("0-7|8-15" for two ranks)')
+    str,
+    Matching(
+        r"auto|[0-9]{1,6}(-[0-9]{1,6})?([,|][0-9]{1,6}(-[0-9]{1,6})?)*",
+        '"auto", or CPUs such as "0-7" ("0-7|8-15" for two ranks)',
+    ),
 ]
 _TREE = r"(https?|ssh|git|file)://[!-~]+|[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[!-~]+|(/|~/)[^\x00-\x1f\x7f-\x9f]*"
 TreeSource = Annotated[str, Matching(_TREE, "a git URL, the URL of a tarball, or a folder on the host")]

@@ -13,7 +13,9 @@ from provisioning.yaml_document import Document, KeyPath, Opaque, Unsafe
 
 MAX_NODES = 100_000  # after aliases: a few lines of YAML can stand for billions of values
 MAX_DEPTH = 60
-MAX_PLAIN = 100  # characters of a number or a date: PyYAML takes minutes for `1:1:1:…`, Python refuses to print the rest
+MAX_PLAIN = (
+    100  # characters of a number or a date: PyYAML takes minutes for `1:1:1:…`, Python refuses to print the rest
+)
 STANDARD = "tag:yaml.org,2002:"
 SCALARS = frozenset(STANDARD + kind for kind in ("null", "bool", "int", "float", "str", "timestamp"))
 MERGE, VALUE = STANDARD + "merge", STANDARD + "value"

@@ -44,7 +44,7 @@ def parse(text: str, label: str) -> Document:
 
 
 def _bound(text: str, label: str) -> None:
-    """Look at nesting and size before any node is made: libyaml's composer recurses in C, and a node takes 500 bytes."""
+    """Look at nesting and size before any node is made: libyaml's composer recurses in C, and nodes are large."""
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader=LOADER)):
         if count > 4 * MAX_NODES:  # a key and a value, each with a beginning and an end

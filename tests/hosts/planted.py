@@ -123,11 +123,12 @@ def prepare(machine: Machine, controller: Controller, archive: str) -> Controlle
     packages = machine.run(f"ls -d {ENVIRONMENT}/lib/python3*/site-packages").stdout.strip()
     place = f"{packages}/vllm/entrypoints/openai"
     machine.run(f"mkdir -p {place}; cat >{place}/api_server.py; chown -R vllm: {packages}/vllm", input=STAND_IN)
-    machine.run('set -eu; read -r m; runuser -u vllm -- mkdir -p "$m"; echo "{}" >"$m/config.json"; echo >"$m/model.safetensors"', input=MODEL + "\n")
+    machine.run(
+        'read -r m; runuser -u vllm -- mkdir -p "$m"; echo "{}" >"$m/config.json"; echo >"$m/model.safetensors"',
+        input=MODEL + "\n",
+    )
     plan = json.loads(controller.run("plan", "--json").output)["hosts"][machine.name]
     (change,) = (each for each in plan["changes"] if each["step"] == "vllm")
     stamp = f"{ENVIRONMENT}/.vllm-provisioning"
     machine.run(f"cat >{stamp}; chown vllm: {stamp}", input=change["diff"].removeprefix("install ") + "\n")
     return controller
-
-

@@ -61,9 +61,7 @@ def archive() -> Iterator[Archive]:
 
 
 @pytest.fixture(scope="module")
-def said(
-    one: Machine, archive: Archive, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[str, Seen, Controller]:
+def said(one: Machine, archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Seen, Controller]:
     """All that every task said, good and bad, and what was seen meanwhile."""
     controller = prepare(one, Controller(tmp_path_factory.mktemp("trust") / "home"), archive.address)
     output = ""
@@ -88,9 +86,7 @@ def test_no_secret_is_said_or_shown(said: tuple[str, Seen, Controller]) -> None:
     assert not seen.on_command_lines
 
 
-def test_whose_processes_hold_a_secret_in_their_environment(
-    said: tuple[str, Seen, Controller], one: Machine
-) -> None:
+def test_whose_processes_hold_a_secret_in_their_environment(said: tuple[str, Seen, Controller], one: Machine) -> None:
     """Ours here, which were given it; there root's and the serving account's, who may read its file anyway."""
     _, seen, _ = said
     account = int(one.run("id -u vllm").stdout)

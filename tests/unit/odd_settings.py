@@ -13,13 +13,77 @@ from hypothesis import strategies as st
 from provisioning.settings import HostSettings
 
 ROOT = HostSettings.model_json_schema()
-ODD = ["\0", "\x1b[31m", "\u202e", "\u200b", "\ufeff", "e\u0301", "\u2028", "\x85", "\U0001f600", "\ud800", "٣", "²", "天空"]
-SHELL = ["$(id)", "`id`", "${HOME}", "$HOME", "'", '"', "\\", "\n", "\r\n", "\t", ";", "&", "|", "<", ">", "*", "?", "~", "#"]
-SHELL += ["!", "%n", "%%", "%H", "{{", "{%", "{}", "[a-z]", "-rf", "--", "=", ":", "@", " ", "  ", "\\n", "\\x00", "EOF", "\\"]
+ODD = [
+    "\0",
+    "\x1b[31m",
+    "\u202e",
+    "\u200b",
+    "\ufeff",
+    "e\u0301",
+    "\u2028",
+    "\x85",
+    "\U0001f600",
+    "\ud800",
+    "٣",
+    "²",
+    "天空",
+]
+SHELL = [
+    "$(id)",
+    "`id`",
+    "${HOME}",
+    "$HOME",
+    "'",
+    '"',
+    "\\",
+    "\n",
+    "\r\n",
+    "\t",
+    ";",
+    "&",
+    "|",
+    "<",
+    ">",
+    "*",
+    "?",
+    "~",
+    "#",
+]
+SHELL += [
+    "!",
+    "%n",
+    "%%",
+    "%H",
+    "{{",
+    "{%",
+    "{}",
+    "[a-z]",
+    "-rf",
+    "--",
+    "=",
+    ":",
+    "@",
+    " ",
+    "  ",
+    "\\n",
+    "\\x00",
+    "EOF",
+    "\\",
+]
 texts = st.lists(st.sampled_from(ODD + SHELL) | st.text(max_size=5), max_size=6).map("".join)
-huge = st.sampled_from([10**99, -(10**99), 2**63, -1, 0, 10**4200, 1e999, float("nan"), 1e-320, "9" * 5000, "x" * 70_000])
+huge = st.sampled_from(
+    [10**99, -(10**99), 2**63, -1, 0, 10**4200, 1e999, float("nan"), 1e-320, "9" * 5000, "x" * 70_000]
+)
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | texts | huge | st.dates() | st.binary(max_size=9)
-keys = texts | st.integers() | st.none() | st.booleans() | st.floats() | st.dates() | st.sampled_from(["[key]", "on", "<<", "="])
+keys = (
+    texts
+    | st.integers()
+    | st.none()
+    | st.booleans()
+    | st.floats()
+    | st.dates()
+    | st.sampled_from(["[key]", "on", "<<", "="])
+)
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=8
 )
@@ -108,7 +172,14 @@ def inventories(draw: st.DrawFn) -> dict[Any, Any]:
 
 
 HOSTS = ["a", "web[1:3]", "w[01:9999]", "[1:2]" * 9, "h:22", "h:99999999999", "[::1]:22", "w[1:", "localhost", "-oX=y"]
-CONNECTION = ["ansible_host", "ansible_port", "ansible_user", "ansible_connection", "ansible_become", "ansible_password"]
+CONNECTION = [
+    "ansible_host",
+    "ansible_port",
+    "ansible_user",
+    "ansible_connection",
+    "ansible_become",
+    "ansible_password",
+]
 CONNECTION += ["ansible_ssh_common_args", "ansible_group_priority", "ansible_become_pass", "ansible_become_method"]
 
 
@@ -117,7 +188,9 @@ class Dumper(yaml.SafeDumper):
 
 
 Dumper.add_representer(int, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:int", hex(value)))
-Dumper.add_representer(datetime.date, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:timestamp", str(value)))
+Dumper.add_representer(
+    datetime.date, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:timestamp", str(value))
+)
 
 
 def written(data: Any) -> bytes:
@@ -125,8 +198,30 @@ def written(data: Any) -> bytes:
     return yaml.dump(data, Dumper=Dumper, allow_unicode=True).encode(errors="surrogatepass")
 
 
-TRICKS = ["&a ", "*a", "<<: *a\n", "!!python/object/apply:os.system [id]", "!vault |\n  x", "!unsafe '{{ x }}'", "---\n", "...\n"]
-TRICKS += ["\t", "[" * 99, "{" * 99, "- " * 99, "? ", "%YAML 9.9\n", "!!binary x", "!!set {a, b}", "!!int x", "\r", "\ufeff", "{{ x }}"]
+TRICKS = [
+    "&a ",
+    "*a",
+    "<<: *a\n",
+    "!!python/object/apply:os.system [id]",
+    "!vault |\n  x",
+    "!unsafe '{{ x }}'",
+    "---\n",
+    "...\n",
+]
+TRICKS += [
+    "\t",
+    "[" * 99,
+    "{" * 99,
+    "- " * 99,
+    "? ",
+    "%YAML 9.9\n",
+    "!!binary x",
+    "!!set {a, b}",
+    "!!int x",
+    "\r",
+    "\ufeff",
+    "{{ x }}",
+]
 
 
 @st.composite

@@ -18,6 +18,7 @@ from odd_settings import settings as valid_settings
 from provisioning.errors import ConfigurationError
 from provisioning.inventory import load
 
+
 @pytest.fixture(scope="module", autouse=True)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where inventories are written, with folders of variables beside them."""
@@ -71,7 +72,9 @@ def test_spoilt_settings_are_told_by_their_key(folder: Path, told: Any) -> None:
     assert not said or "all/hosts/a" in said or "is not valid YAML" in said
 
 
-@given(pattern=st.text() | st.sampled_from(["~a{99999999999999999999}", "~" + "(" * 5000, "[", "!!", "&", "~", "\udcff"]))
+@given(
+    pattern=st.text() | st.sampled_from(["~a{99999999999999999999}", "~" + "(" * 5000, "[", "!!", "&", "~", "\udcff"])
+)
 def test_any_choice_of_hosts(folder: Path, pattern: str) -> None:
     try:
         read(folder, b"all: {hosts: {a: , b: }}", pattern)

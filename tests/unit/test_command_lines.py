@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sites import site
 
 from provisioning import probe, steps, uv
@@ -27,6 +29,8 @@ SECRET = "hunter2"
 URL = f"https://me:{SECRET}@mirror.example.com/simple"
 CONTENT = "".join(map(chr, range(1, 128))) + "天空\n$(id) `id` ${HOME} \\ ' \" END\nEND\n %s \\n -n"
 LOGIN = r"me:hunt\er2"
+
+METACHARACTERS = "'\"\\`$(){}[]<>|&;*?~#!%=:@^ \t\n\r-/"
 
 # Writes down how it was started; then it is the real one.
 WRAPPER = """#!/bin/sh
@@ -79,6 +83,22 @@ def test_an_accounts_script(tools: Tools) -> None:
     assert "runuser\n-u\nvllm\n--\nenv\n-i\nHOME=/home/it's" in tools.command_lines()
     assert SECRET not in tools.command_lines()
     assert "${HOME}" not in tools.command_lines()
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "sh"])
+def test_any_word_in_any_shell(shell: str) -> None:
+    """Many at once, each beside its neighbours: text of every kind but NUL, which no argument can hold."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+
+    @given(st.lists(st.text(st.sampled_from(METACHARACTERS) | st.characters(exclude_characters="\0")), max_size=9))
+    def arrives(words: list[str]) -> None:
+        words = [word.encode("utf-8", "replace").decode() for word in words]
+        script = f"for word in {' '.join(map(quote, words))}; do printf '%s\\0' \"$word\"; done"
+        done = subprocess.run([shell], input=script.encode(), capture_output=True, check=True)
+        assert done.stdout.decode().split("\0")[:-1] == words
+
+    arrives()
 
 
 def test_what_runs_before_and_how_it_ends(tools: Tools) -> None:

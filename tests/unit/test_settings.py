@@ -78,7 +78,10 @@ PORT = "should be an integer between 1 and 65535, not "
         ({"serve": {"port": None}}, f"serve/port: {PORT}null"),
         ({"serve": {"eager": "yes"}}, 'serve/eager: should be true or false, not "yes"'),
         ({"serve": {"kv_cache_gib": 0}}, 'serve/kv_cache_gib: should be a number above 0 or "auto", not 0'),
-        ({"serve": {"health": {"interval": 0}}}, "serve/health/interval: should be an integer between 1 and 1000000, not 0"),
+        (
+            {"serve": {"health": {"interval": 0}}},
+            "serve/health/interval: should be an integer between 1 and 1000000, not 0",
+        ),
         ({"serve": {"health": {"intervall": 3}}}, 'serve/health/intervall: unknown key; did you mean "interval"?'),
         ({"serve": None}, "serve: should be a mapping, not null"),
         ({"build": {"device": "gpu"}}, 'build/device: should be "cpu" or "cuda", not "gpu"'),
