@@ -89,10 +89,10 @@ class SshVariables:
 
     def _text(self, *names: str) -> str | None:
         """The value under the last of these names that is there: later names win, as in Ansible."""
-        name = next((name for name in reversed(names) if name in self.variables), "")
-        variable = self.variables.get(name)
-        if variable is None or variable.value is None:
+        name = next((name for name in reversed(names) if name in self.variables), None)
+        if name is None or self.variables[name].value is None:
             return None
+        variable = self.variables[name]
         if problem := next(unreadable_values(variable.value), None):
             self._refuse(name, problem[1])
             return None

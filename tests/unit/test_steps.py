@@ -213,15 +213,15 @@ def test_tasks_rest_on_one_another() -> None:
 
 @pytest.mark.parametrize("method", ["wheel", "source"])
 def test_root_shows_nothing_that_the_account_has_laid_a_link_to(tmp_path: Path, method: str) -> None:
-    one = site({"build": {"method": method}}, home=str(tmp_path))
-    (product,) = (each for each in STEPS["vllm"](one) if isinstance(each, Product) and each.name.startswith("vllm "))
+    one = site(replace(ADMIN, home=str(tmp_path)), build={"method": method}, account="ops", **UV)
+    look = product(list(vllm.resources(one)), "vllm ").look
     stamp = Path(one.environment, ".vllm-provisioning")
     stamp.parent.mkdir(parents=True)
     (tmp_path / "shadow").write_text("hunter2\n")
     stamp.symlink_to(tmp_path / "shadow")
-    looked = subprocess.run(["sh", "-c", product.look], capture_output=True, text=True, check=True)
+    looked = subprocess.run(["sh", "-c", look], capture_output=True, text=True, check=True)
     assert looked.stdout == ""
     stamp.unlink()
     stamp.write_text("state\n")
-    looked = subprocess.run(["sh", "-c", product.look], capture_output=True, text=True, check=True)
+    looked = subprocess.run(["sh", "-c", look], capture_output=True, text=True, check=True)
     assert looked.stdout.startswith("state\n")
