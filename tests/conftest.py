@@ -25,7 +25,7 @@ SHARED = {
 
 # The same examples every day, so that no chance finding blocks anybody; new ones, and many more, in the full run.
 settings.register_profile(
-    "everyday", derandomize=True, max_examples=60, deadline=None, suppress_health_check=list(HealthCheck)
+    "everyday", derandomize=True, max_examples=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 settings.register_profile("full", deadline=None, max_examples=600, suppress_health_check=list(HealthCheck))
 
