@@ -366,7 +366,7 @@ def bench(ctx: Context, name: str, options: str = "") -> Any:
 @task
 @command
 def lint(ctx: Context) -> Any:
-    """Check style (ruff), types (mypy) and shell (shellcheck)."""
+    """Check style (ruff), types (mypy), shell (shellcheck) and packages (pip-audit)."""
     from provisioning import development
 
     return development.lint(ctx)

@@ -43,7 +43,12 @@ def lint(ctx: Context) -> ExitCode:
         [tool / "mypy"],
         [tool / "shellcheck", *scripts],
     )
-    if failed := _run(ctx, "lint", checks):
+    failed = _run(ctx, "lint", checks)
+    if not ctx.config.run.dry:
+        from provisioning.auditing import audit
+
+        failed += [] if audit() else ["pip-audit"]
+    if failed:
         raise CommandError(f"these found something: {', '.join(failed)}")
     return ExitCode.OK
 

@@ -47,7 +47,7 @@ def _hosts(part: str, hosts: Collection[str], groups: Mapping[str, Collection[st
         return {part}
     try:
         expression = re.compile(part[1:] if part.startswith("~") else fnmatch.translate(part))
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ConfigurationError(f'"{part}" is no regular expression', cause=str(error)) from error
     found = [name for name in groups if expression.match(name)]
     chosen = {host for name in found for host in groups[name]}

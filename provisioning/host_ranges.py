@@ -8,8 +8,9 @@ import string
 from collections.abc import Iterator
 
 MAX_HOSTS = 10_000
-_BRACKETED_PORT = re.compile(r"\[(.+)\]:([0-9]+)")
-_PORT = re.compile(r"((?:[^:\[\]]|\[[^\]]*\])*):([0-9]+)")
+MAX_RANGES = 10
+_BRACKETED_PORT = re.compile(r"\[(.+)\]:([0-9]{1,9})")
+_PORT = re.compile(r"((?:[^:\[\]]|\[[^\]]*\])*):([0-9]{1,9})")
 _RANGE = r"\[(?:[a-z]:[a-z]|[0-9]+:[0-9]+)(?::[0-9]+)?\]"
 _LABEL = rf"(?:[\w]|{_RANGE})(?:[\w_-]|{_RANGE})*(?<![_-])"
 _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.IGNORECASE)
@@ -17,6 +18,8 @@ _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.IGNORECASE)
 
 def expand(pattern: str) -> tuple[list[str], int | None]:
     """The host names that a key under `hosts` stands for, and the port it names. Raises ValueError, with words."""
+    if pattern.count("[") > MAX_RANGES:
+        raise ValueError(f"the name holds more than {MAX_RANGES} ranges")
     address, port = split_port(pattern)
     return list(_expand(address)), port
 
@@ -74,6 +77,8 @@ def _sequence(bounds: str) -> list[str]:
 
 
 def _bounds(text: str) -> tuple[str, str, int]:
+    if len(text) > 30:
+        raise ValueError(f"the range [{text[:30]}…] is too long")
     begin, *others = text.split(":")
     if len(others) not in (1, 2) or not others[0]:
         raise ValueError(f"the range [{text}] should be [begin:end] or [begin:end:step]")

@@ -16,6 +16,7 @@ from provisioning.host_patterns import matching, split
 from provisioning.inventory_file import label_of, read_inventory
 from provisioning.inventory_tree import Tree
 from provisioning.offline import Offline
+from provisioning.overriding import merge, reach
 from provisioning.settings import HostSettings
 from provisioning.spelling import is_foreign, misspelt, renaming
 from provisioning.ssh_settings import SshSettings, SshVariables
@@ -25,6 +26,7 @@ from provisioning.variables import Variable, Variables
 from provisioning.yaml_document import Document, KeyPath
 
 LOCALHOST = ("localhost", "127.0.0.1", "::1")
+MAX_LINES = 200
 REMEDY = "Correct this and run it again; nothing was changed on any host."
 
 
@@ -101,6 +103,10 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Inventory:
 _LOCAL = Variable("local", Document("implicit localhost"), ("ansible_connection",))
 
 
+_Judged = tuple[HostSettings, list[str], list[str]]
+"""Settings, what is wrong with them one by one, and where they contradict each other."""
+
+
 class _Reader:
     """Makes hosts out of variables, and gathers what is wrong with them."""
 
@@ -109,18 +115,19 @@ class _Reader:
         self.overrides = overrides
         self.lines: list[str] = []
         self.conflicts: dict[str, list[str]] = {}
+        self._judged: dict[tuple[int, ...], _Judged] = {}
 
     def entry(self, name: str, variables: Variables) -> HostEntry:
         ssh = SshVariables(name, variables)
         reached, values = ssh.read(), {key: variable.value for key, variable in variables.items()}
         ours = {key: variables[key].value for key in HostSettings.model_fields if key in variables}
-        settings, found, clashes = self._settings(ours, variables)
+        settings, found, clashes = self._shared_settings(ours, variables)
         self.lines += found
         for line in clashes:
             self.conflicts.setdefault(line, []).append(name)
         later: list[str] = []
         if self.overrides.data:
-            settings, more, others = self._settings(_merge(ours, self.overrides.data), variables)
+            settings, more, others = self._settings(merge(ours, self.overrides.data), variables)
             later = [line for line in (*more, *others) if line not in (*found, *clashes)]
         return HostEntry(
             name,
@@ -131,6 +138,13 @@ class _Reader:
             lambda path, words: Document.describe(*self._place(variables, path), words),
         )
 
+    def _shared_settings(self, ours: dict[str, Any], variables: Variables) -> _Judged:
+        """Hosts of a group have one and the same settings: they are judged once."""
+        same = tuple(id(variables[key]) for key in ours)
+        if same not in self._judged:
+            self._judged[same] = self._settings(ours, variables)
+        return self._judged[same]
+
     def problems(self) -> list[str]:
         """One line for each problem; a contradiction names its hosts, unless it is every host's."""
         lines = list(self.lines)
@@ -139,7 +153,7 @@ class _Reader:
             lines.append(line if len(hosts) >= self.hosts else f"{line} (on {hosts[0]}{more})")
         return lines
 
-    def _settings(self, values: dict[str, Any], variables: Variables) -> tuple[HostSettings, list[str], list[str]]:
+    def _settings(self, values: dict[str, Any], variables: Variables) -> _Judged:
         """The settings, what is wrong with them one by one, and where they contradict each other."""
         try:
             return HostSettings.model_validate(values), [], []
@@ -155,19 +169,10 @@ class _Reader:
     def _place(self, variables: Variables, path: KeyPath) -> tuple[Document, KeyPath]:
         """The document that a value came from (for one that is missing: its neighbours), and its path there."""
         variable = variables.get("".join(path[:1]))
-        reach = _reach(self.overrides.data, path)
-        if variable is None or reach == len(path) or reach > 1 + _reach(variable.value, path[1:]):
+        known = reach(self.overrides.data, path)
+        if variable is None or known == len(path) or known > 1 + reach(variable.value, path[1:]):
             return self.overrides, path
         return variable.document, (*variable.path, *path[1:])
-
-
-def _reach(value: Any, path: KeyPath) -> int:
-    """How many keys of the path there are."""
-    for found, key in enumerate(path):
-        if not isinstance(value, Mapping) or key not in value:
-            return found
-        value = value[key]
-    return len(path)
 
 
 def _problems_of(name: str, variable: Variable) -> list[str]:
@@ -180,20 +185,12 @@ def _problems_of(name: str, variable: Variable) -> list[str]:
     return [variable.describe(words, path[1:]) for path, words in found]
 
 
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`above` over `below`, mappings within merged likewise."""
-    merged = dict(below)
-    for key, value in above.items():
-        under = merged.get(key)
-        merged[key] = _merge(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
 def refuse(problems: list[str], label: str, remedy: str = REMEDY) -> None:
     """Raise one error with all the problems, in the order of the file."""
     if lines := sorted(set(problems), key=_place_in_file):
         count = "an error" if len(lines) == 1 else f"{len(lines)} errors"
-        raise ConfigurationError(f"{label} has {count}", cause="\n".join(lines), remedy=remedy)
+        more = [f"… and {len(lines) - MAX_LINES} more"] if len(lines) > MAX_LINES else []
+        raise ConfigurationError(f"{label} has {count}", cause="\n".join(lines[:MAX_LINES] + more), remedy=remedy)
 
 
 def _place_in_file(line: str) -> tuple[str, int, str]:

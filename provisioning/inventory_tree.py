@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError
 from typing import Any
 
+from provisioning.group_order import cycle_of, groups_above
 from provisioning.host_ranges import MAX_HOSTS, expand
 from provisioning.spelling import nearest
 from provisioning.variables import Group, Host, Variable, VariableFiles, Variables
 from provisioning.yaml_document import Document, KeyPath
 
+MAX_GROUPS = 2_000
+MAX_ENTRIES = 1_000_000  # one line can give ten thousand hosts a thousand variables
 GROUP_KEYS = ("hosts", "children", "vars")
 
 
@@ -22,6 +28,8 @@ class Tree:
         self.hosts: dict[str, Host] = {}
         self.problems: list[str] = []
         self._document = document
+        self._entries = 0
+        self._groups_of: dict[str, frozenset[str]] = {}
         for name, content in document.data.items():
             self._add_group(name, content, (str(name),))
         self._place_under_all()
@@ -32,16 +40,15 @@ class Tree:
 
     def members(self, group: str) -> tuple[str, ...]:
         """The hosts of a group and of all groups below it, in the order of the file."""
-        found = {host for name in self._below(group) for host in self.groups[name].hosts}
-        return tuple(host for host in self.hosts if host in found)
+        return tuple(host for host, groups in self._groups_of.items() if group in groups)
 
     def variables(self, host: str | None) -> Variables:
         """A host's variables; without a host, those of `all`. A later layer replaces a variable as a whole.
 
         As in Ansible, group_vars/ wins over all groups of the inventory itself, even group_vars/all over a child's.
         """
-        above = [group for group in self.groups.values() if host and host in self._members[group.name]]
-        above = sorted((group for group in above if group.name != "all"), key=_precedence)
+        names = self._groups_of.get(host or "", frozenset()) - {"all"}
+        above = sorted((self.groups[name] for name in names), key=_precedence)
         every = self.groups["all"]
         found = Host() if host is None else self.hosts[host]
         in_file = [every.variables, *(group.variables for group in above)]
@@ -63,6 +70,8 @@ class Tree:
     def _add_group(self, name: Any, content: Any, path: KeyPath) -> None:
         if not isinstance(name, str) or not name:
             return self._report(path, "the name of a group should be text; write it in quotes")
+        if name not in self.groups and len(self.groups) >= MAX_GROUPS:
+            return self._report((), f"there are more than {MAX_GROUPS} groups")
         group = self.groups.setdefault(name, Group(name, path=path))
         if content is None:
             return None
@@ -100,40 +109,32 @@ class Tree:
         if not isinstance(variables, (dict, type(None))):
             return self._report(path, "should be a mapping of the host's variables, or nothing")
         try:
-            names, port = expand(pattern)
+            names, port = expand(pattern) if self._entries <= MAX_ENTRIES else ([], None)
         except ValueError as error:
             return self._report(path, str(error))
+        self._entries += len(names) * (1 + len(variables or {}))
+        new = sum(name not in self.hosts for name in names)
+        if len(self.hosts) + new > MAX_HOSTS or self._entries > MAX_ENTRIES:
+            bounds = f"{MAX_HOSTS} hosts, or {MAX_ENTRIES} entries of hosts, each counted with its variables"
+            return self._report((), f"there are more than {bounds}")
+        own = {"ansible_port": Variable(port, self._document, path)} if port is not None else {}
         for name in names:
-            if name not in self.hosts:
-                self.hosts[name] = Host()
-                if port is not None:
-                    self._set(self.hosts[name].variables, "ansible_port", port, path)
+            self.hosts.setdefault(name, Host(dict(own)))
             group.hosts[name] = None
             # Ansible's own rule where a host and a group share a name: the group takes the variables.
             target = self.groups[name].variables if name in self.groups else self.hosts[name].variables
             for key, value in (variables or {}).items():
                 self._set(target, key, value, (*path, str(key)), self.groups.get(name))
-        if len(self.hosts) > MAX_HOSTS:
-            self._report(path, f"there are more than {MAX_HOSTS} hosts")
         return None
 
     def _set(self, target: Variables, name: Any, value: Any, path: KeyPath, group: Group | None = None) -> None:
         if group and name == "ansible_group_priority":
-            if isinstance(value, int) or (isinstance(value, str) and value.lstrip("-").isdecimal()):
+            if isinstance(value, int) or (isinstance(value, str) and re.fullmatch("-?[0-9]{1,9}", value)):
                 group.priority = int(value)
             else:
                 self._report(path, "should be an integer")
         else:
             target[str(name)] = Variable(value, self._document, path)
-
-    def _below(self, group: str) -> dict[str, None]:
-        found, waiting = {group: None}, [group]
-        while waiting:
-            for child in self.groups[waiting.pop()].children:
-                if child in self.groups and child not in found:
-                    found[child] = None
-                    waiting.append(child)
-        return found
 
     def _place_under_all(self) -> None:
         """Every group hangs below `all`, every host in some group, and no group below itself."""
@@ -144,23 +145,13 @@ class Tree:
         others = [group for name, group in self.groups.items() if name not in ("all", "ungrouped")]
         grouped = {host for group in others for host in group.hosts}
         self.groups["ungrouped"].hosts = {host: None for host in self.hosts if host not in grouped}
-        self._set_depths("all", ())
-        self._members = {name: frozenset(self.members(name)) for name in self.groups}
-        for name in self.groups.keys() - self._below("all").keys():
-            self._report(self.groups[name].path, "the group is below itself")
-
-    def _set_depths(self, name: str, above: tuple[str, ...]) -> None:
-        if name in above:
-            return self._report(
-                (name,), f"the group is below itself: {' → '.join((*above[above.index(name) :], name))}"
-            )
-        group = self.groups[name]
-        if not above or len(above) > group.depth:
-            group.depth = len(above)
-            for child in group.children:
-                if child in self.groups:
-                    self._set_depths(child, (*above, name))
-        return None
+        try:
+            above = groups_above(self.groups)
+        except CycleError as error:
+            cycle = cycle_of(error)
+            self._report(self.groups[cycle[0]].path, f"the group is below itself: {' → '.join(cycle)}")
+        else:
+            self._groups_of = _groups_of_hosts(self.hosts, self.groups, above)
 
     def _report(self, path: KeyPath, words: str) -> None:
         self.problems.append(self._document.describe(path, words))
@@ -168,3 +159,15 @@ class Tree:
 
 def _precedence(group: Group) -> tuple[int, int, str]:
     return group.depth, group.priority, group.name
+
+
+def _groups_of_hosts(
+    hosts: Iterable[str], groups: Mapping[str, Group], above: Mapping[str, frozenset[str]]
+) -> dict[str, frozenset[str]]:
+    """Each host's groups, and those above them; hosts of the same groups share one set."""
+    direct: dict[str, list[str]] = {host: [] for host in hosts}
+    for name, group in groups.items():
+        for host in group.hosts:
+            direct[host].append(name)
+    union = functools.cache(lambda names: frozenset().union(*(above[name] for name in names)))
+    return {host: union(tuple(names)) for host, names in direct.items()}

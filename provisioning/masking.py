@@ -13,6 +13,11 @@ def masked(text: str) -> str:
     return _LOGIN.sub("***@", text)
 
 
+def without_login(url: str) -> str:
+    """Give a URL as it is asked where the login stands elsewhere."""
+    return _LOGIN.sub("", url)
+
+
 def holds_login(text: str) -> bool:
     """Whether a URL in the text names a user, and so perhaps a password."""
     return _LOGIN.search(text) is not None

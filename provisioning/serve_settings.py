@@ -6,11 +6,21 @@ import difflib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
+from provisioning.masking import holds_login
 from provisioning.texts import Address, CpuList, GpuList, Line, Name, Seconds, ServiceVariable, Text, VariableName
 
 FromList = Field(strict=False)  # YAML has lists where a frozen model wants a tuple; the items stay strict
+
+
+SEE_ENVIRONMENT = "give it to vLLM by a variable, under environment"
+SECRETS = {
+    "--api-key": "use api_key instead",
+    "--hf-token": "use HF_TOKEN under environment instead, or models/NAME/token for the download",
+}
+"""Arguments of vLLM's server that hold a secret, and where that belongs."""
 
 
 class Section(BaseModel):
@@ -83,6 +93,21 @@ class Serve(Section):
     )
     enabled: bool = Field(default=True, description="Start when the host boots.")
     health: Health = Field(default=Health(), description="When a server that hangs is restarted.")
+
+    @field_validator("arguments")
+    @classmethod
+    def _show_no_secret(cls, arguments: tuple[str, ...]) -> tuple[str, ...]:
+        """Everybody on the host sees the arguments of a process, and `plan` shows these."""
+        for argument in arguments:
+            if instead := SECRETS.get(argument.partition("=")[0].replace("_", "-")):
+                raise PydanticCustomError(
+                    "conflict", "holds a secret, which everybody on the host would see; " + instead
+                )
+            if holds_login(argument):
+                raise PydanticCustomError(
+                    "conflict", "holds a URL with a login, which everybody on the host would see; " + SEE_ENVIRONMENT
+                )
+        return arguments
 
 
 class Service(Serve):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +11,7 @@ from pydantic import SecretStr
 from provisioning.ssh_arguments import DIRECT, Proxy, proxy
 from provisioning.validation import unreadable_values
 from provisioning.variables import Variables
+from provisioning.yaml_document import shortened
 
 TRUE = frozenset(("yes", "true", "on", "y", "t", "1"))
 FALSE = frozenset(("no", "false", "off", "n", "f", "0"))
@@ -87,10 +89,10 @@ class SshVariables:
 
     def _text(self, *names: str) -> str | None:
         """The value under the last of these names that is there: later names win, as in Ansible."""
-        name = next((name for name in reversed(names) if name in self.variables), "")
-        variable = self.variables.get(name)
-        if variable is None or variable.value is None:
+        name = next((name for name in reversed(names) if name in self.variables), None)
+        if name is None or self.variables[name].value is None:
             return None
+        variable = self.variables[name]
         if problem := next(unreadable_values(variable.value), None):
             self._refuse(name, problem[1])
             return None
@@ -105,16 +107,16 @@ class SshVariables:
 
     def _port(self, *names: str) -> int | None:
         text = self._text(*names)
-        if text is None or (text.isdecimal() and 1 <= int(text) <= 65535):
+        if text is None or (re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= 65535):
             return int(text) if text else None
         name = next(name for name in reversed(names) if name in self.variables)
-        self._refuse(name, f'should be an integer between 1 and 65535, not "{text}"')
+        self._refuse(name, f'should be an integer between 1 and 65535, not "{shortened(text)}"')
         return None
 
     def _flag(self, name: str) -> bool | None:
         text = (self._text(name) or "").lower()
         if text and text not in TRUE | FALSE:
-            self._refuse(name, f'should be true or false, not "{text}"')
+            self._refuse(name, f'should be true or false, not "{shortened(text)}"')
             return None
         return text in TRUE if text else None
 
@@ -125,7 +127,7 @@ class SshVariables:
     def _connection(self, name: str) -> Literal["ssh", "local"]:
         text = self._text(name) or "ssh"
         if text not in OVER_SSH | HERE:
-            self._refuse(name, f'should be ssh or local, not "{text}"')
+            self._refuse(name, f'should be ssh or local, not "{shortened(text)}"')
         return "local" if text in HERE else "ssh"
 
     def _refuse(self, name: str, words: str) -> None:

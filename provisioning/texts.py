@@ -32,7 +32,8 @@ class Matching:
         return {**handler(schema), **words}
 
     def _check(self, value: str) -> str:
-        if not re.fullmatch(self.pattern, value):
+        # A lone surrogate stands for a byte that is no UTF-8, as in an option of the command line.
+        if not re.fullmatch(self.pattern, value) or re.search("[\ud800-\udfff]", value):
             raise PydanticCustomError("pattern", "should be {expected}", {"expected": self.expected})
         return value
 
@@ -60,18 +61,27 @@ AptMirror = Annotated[str, Matching(r"none|tuna|https?://[!-~]+", '"none", "tuna
 PipIndex = Annotated[str, Matching(r"host|tuna|none|(https?|file)://[!-~]+", '"host", "tuna", "none" or a URL')]
 PackageName = Annotated[str, Matching(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?", "the name of a Debian package")]
 InstallerVersion = Annotated[
-    str, Matching(r"latest|py\d+_\d[\d.]*-\d+", f'"latest", or a version such as "{DEFAULT_MINICONDA}"')
+    str,
+    Matching(
+        r"latest|py[0-9]{1,4}_[0-9][0-9.]{0,20}-[0-9]{1,4}", f'"latest", or a version such as "{DEFAULT_MINICONDA}"'
+    ),
 ]
-PythonVersion = Annotated[str, Matching(r"3\.\d+(\.\d+)?", 'a version of Python such as "3.10"')]
-VllmVersion = Annotated[str, Matching(r"auto|\d+(\.\d+)+[A-Za-z0-9.+]*", '"auto", or a version such as "0.31.0"')]
+PythonVersion = Annotated[str, Matching(r"3\.[0-9]{1,4}(\.[0-9]{1,4})?", 'a version of Python such as "3.10"')]
+VllmVersion = Annotated[
+    str, Matching(r"auto|[0-9]{1,9}(\.[0-9]{1,9}){1,9}[A-Za-z0-9.+]{0,60}", '"auto", or a version such as "0.31.0"')
+]
 CpuList = Annotated[
-    str, Matching(r"auto|\d+(-\d+)?([,|]\d+(-\d+)?)*", '"auto", or CPUs such as "0-7" ("0-7|8-15" for two ranks)')
+    str,
+    Matching(
+        r"auto|[0-9]{1,6}(-[0-9]{1,6})?([,|][0-9]{1,6}(-[0-9]{1,6})?)*",
+        '"auto", or CPUs such as "0-7" ("0-7|8-15" for two ranks)',
+    ),
 ]
 _TREE = r"(https?|ssh|git|file)://[!-~]+|[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[!-~]+|(/|~/)[^\x00-\x1f\x7f-\x9f]*"
 TreeSource = Annotated[str, Matching(_TREE, "a git URL, the URL of a tarball, or a folder on the host")]
 Source = Annotated[str, Matching(rf"sdist|{_TREE}", '"sdist", a git URL, or a folder on the host')]
 Revision = Annotated[str, Matching(r"(?!-)[A-Za-z0-9._/+-]+", "a tag, a branch or a commit")]
-GpuList = Annotated[str, Matching(r"auto|\d+(,\d+)*", '"auto", or numbers of GPUs such as "0" or "0,1"')]
+GpuList = Annotated[str, Matching(r"auto|[0-9]{1,4}(,[0-9]{1,4})*", '"auto", or numbers of GPUs such as "0" or "0,1"')]
 Distribution = Annotated[
     str, Matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a Python package, without a version")
 ]
@@ -83,7 +93,8 @@ Rate = Annotated[
 """With curl's suffixes, but decimal, as progress is told: 5M is 5,000,000 bytes a second (curl's M is 1,048,576)."""
 Percentage = Annotated[str, Matching(r"([1-9]?[0-9]|100)%", 'a percentage such as "25%"')]
 HostCount = Annotated[int, Field(ge=1)] | Annotated[str, Matching(r"([1-9][0-9]?|100)%", 'a percentage such as "25%"')]
-Seconds = Annotated[int, Field(ge=1)]
+# The longest that Python's sockets wait is 2^31 milliseconds.
+Seconds = Annotated[int, Field(ge=1, le=1_000_000)]
 WebUrl = Annotated[str, Matching(r"https?://[!-~]+", "a URL (http or https)")]
 ModelId = Annotated[
     str,

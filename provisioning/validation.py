@@ -26,12 +26,11 @@ BRACES = re.compile(r"\{\{|\{%")
 
 def check(settings: Mapping[str, Any], text_of: TextOf = lambda path: None) -> list[Problem]:
     """Every problem of a host's settings but `conflicts`. `text_of` gives a scalar as it is written."""
-    unreadable = list(unreadable_values(settings))
-    found = dict(unreadable)
+    found = dict(unreadable_values(settings))
     for error in _errors(settings):
         if error["type"] != "conflicts":
             path, words = _tell(error, settings, text_of)
-            if not any(path[: len(above)] == above for above in found):
+            if not any(path[:length] in found for length in range(len(path) + 1)):
                 found[path] = words
     return list(found.items())
 
@@ -42,7 +41,8 @@ def conflicts(settings: Mapping[str, Any]) -> list[Problem]:
     services, models = settings.get("services"), settings.get("models", {})
     if not isinstance(services, Mapping) or not isinstance(models, Mapping):
         return []
-    names = [name for name in services if not {("services", str(name)), ("services",)} & broken]
+    texts = [name for name in services if isinstance(name, str)]
+    names = [name for name in texts if not {("services", name), ("services",)} & broken]
     wanted, ports = {}, {}
     for name in names:
         if ("services", name, "model") not in broken:
@@ -76,8 +76,9 @@ def _errors(settings: Mapping[str, Any]) -> list[ErrorDetails]:
 
 def _tell(error: ErrorDetails, settings: Any, text_of: TextOf) -> Problem:
     location = error["loc"]
-    if location[-1:] == ("[key]",):
-        return tuple(map(str, location[:-1])), f"the key {error['msg']}"
+    if location[-1:] == ("[key]",) and error["type"] != "extra_forbidden":
+        words = "should be text; write it in quotes" if error["type"] == "string_type" else error["msg"]
+        return tuple(map(str, location[:-1])), f"the key {words}"
     known, schema = _locate(location)
     path = tuple(map(str, location))
     if error["type"] in ("extra_forbidden", "invalid_key") and known == len(location) - 1:
@@ -94,11 +95,18 @@ def _tell(error: ErrorDetails, settings: Any, text_of: TextOf) -> Problem:
 
 def _should_be(schema: Schema, value: Any, path: KeyPath, text_of: TextOf) -> str:
     expected, text = expectation(schema), text_of(path)
+    secret = _may_be_secret(path)
     if isinstance(value, (bool, int, float, datetime.date)) and text is not None and _takes_text(schema):
-        return f'should be {expected}; {text} without quotes is {_kind(value)}: write "{text}"'
-    # A variable of a server may well be a secret.
-    shown = _kind(value) if len(path) > 2 and path[-2] == "environment" else show(value)
-    return f"should be {expected}, not {shown}"
+        written = "it" if secret else text
+        return f"should be {expected}; {written} without quotes is {_kind(value)}: write " + (
+            "it in quotes" if secret else f'"{text}"'
+        )
+    return f"should be {expected}, not {_kind(value) if secret else show(value)}"
+
+
+def _may_be_secret(path: KeyPath) -> bool:
+    """Whether a wrong value there may well be a secret: a server's variable, or a key in the place of its name."""
+    return path[-1:] in (("api_key",), ("token",)) or (len(path) > 2 and path[-2] in ("environment", "arguments"))
 
 
 def _takes_text(schema: Schema) -> bool:

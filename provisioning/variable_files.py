@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,10 +27,18 @@ class VariableFilesBeside:
     def __call__(self, kind: str, name: str) -> Variables:
         """The variables that `kind` (group_vars or host_vars) has for a name; later files win."""
         found: Variables = {}
-        if "/" not in name and (self.folder / kind).is_dir():
-            for path in self._files(self.folder / kind, name):
-                found.update(self._read(path))
+        try:
+            if self._may_be_a_file(name) and (self.folder / kind).is_dir():
+                for path in self._files(self.folder / kind, name):
+                    found.update(self._read(path))
+        except OSError as error:
+            self.problems.append(f"{self.label}{kind}/{name}: cannot be read: {error.strerror}")
         return found
+
+    @staticmethod
+    def _may_be_a_file(name: str) -> bool:
+        """Whether files can have this name (and a suffix), and lie in the folder."""
+        return name not in (".", "..") and not {"/", "\0"} & set(name) and len(os.fsencode(name)) <= 250
 
     def _files(self, folder: Path, name: str) -> Iterator[Path]:
         for suffix in SUFFIXES:

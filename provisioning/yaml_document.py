@@ -15,6 +15,11 @@ class Opaque:
     tag: str
 
 
+def shortened(text: str) -> str:
+    """Text as it fits into one line of a message."""
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
 class Unsafe(str):
     """Text tagged `!unsafe`: braces in it are no template."""
 
@@ -38,7 +43,7 @@ class Document:
     def describe(self, path: KeyPath, words: str, line: int | None = None) -> str:
         """One problem as one line: `inventory.yaml:23: all/vars/serve/port: …`."""
         line = line or self.line(path)
-        keys = "/".join(key if key.isprintable() else repr(key)[1:-1] for key in path)
+        keys = "/".join(shortened(key if key.isprintable() else repr(key)[1:-1]) for key in path)
         if line is None:
             return f"{self.label}/{keys}: {words}"
         return f"{self.label}:{line}: {keys}: {words}" if keys else f"{self.label}:{line}: {words}"

@@ -13,6 +13,9 @@ from provisioning.yaml_document import Document, KeyPath, Opaque, Unsafe
 
 MAX_NODES = 100_000  # after aliases: a few lines of YAML can stand for billions of values
 MAX_DEPTH = 60
+MAX_PLAIN = (
+    100  # characters of a number or a date: PyYAML takes minutes for `1:1:1:…`, Python refuses to print the rest
+)
 STANDARD = "tag:yaml.org,2002:"
 SCALARS = frozenset(STANDARD + kind for kind in ("null", "bool", "int", "float", "str", "timestamp"))
 MERGE, VALUE = STANDARD + "merge", STANDARD + "value"
@@ -66,10 +69,13 @@ class Builder:
         if tag in (STANDARD + "str", VALUE):
             return Unsafe(node.value) if unsafe else node.value
         try:
-            return SafeConstructor.yaml_constructors[tag](self.constructor, node)
+            if len(node.value) <= MAX_PLAIN:
+                return SafeConstructor.yaml_constructors[tag](self.constructor, node)
         except (ValueError, OverflowError):
-            self._report(node, path, f'"{node.value}" is no valid {tag.removeprefix(STANDARD)}; quote it if it is text')
-            return None
+            pass
+        # It is not shown: it may be a password.
+        self._report(node, path, f"is no valid {tag.removeprefix(STANDARD)}; quote it if it is text")
+        return None
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath, unsafe: bool) -> dict[Hashable, Any]:
         data: dict[Hashable, Any] = {}

@@ -8,7 +8,7 @@ import yaml
 
 from provisioning.errors import ConfigurationError
 from provisioning.yaml_document import Document
-from provisioning.yaml_nodes import LOADER, MAX_DEPTH, Builder
+from provisioning.yaml_nodes import LOADER, MAX_DEPTH, MAX_NODES, Builder
 
 MAX_BYTES = 8 * 2**20
 
@@ -16,11 +16,12 @@ MAX_BYTES = 8 * 2**20
 def read(path: Path, label: str) -> Document:
     """Read a YAML file. Raises ConfigurationError where it cannot be read or is no YAML."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(f"{label} cannot be read", cause=str(error.strerror)) from error
     if len(content) > MAX_BYTES:
-        raise ConfigurationError(f"{label} is too large", cause=f"{len(content)} bytes; the bound is {MAX_BYTES}")
+        raise ConfigurationError(f"{label} is too large", cause=f"It has more than {MAX_BYTES} bytes.")
     try:
         return parse(content.decode("utf-8-sig"), label)
     except UnicodeDecodeError as error:
@@ -32,7 +33,7 @@ def parse(text: str, label: str) -> Document:
     """Parse one YAML document. Raises ConfigurationError on broken YAML; what else is wrong is in `problems`."""
     document = Document(label)
     try:
-        _bound_depth(text, label)
+        _bound(text, label)
         node = yaml.compose(text, Loader=LOADER)
         if node is not None:
             document.lines[()] = node.start_mark.line + 1
@@ -42,10 +43,12 @@ def parse(text: str, label: str) -> Document:
     return document
 
 
-def _bound_depth(text: str, label: str) -> None:
-    """Look at the nesting before any node is made: libyaml's composer recurses in C, and would crash."""
+def _bound(text: str, label: str) -> None:
+    """Look at nesting and size before any node is made: libyaml's composer recurses in C, and nodes are large."""
     depth = 0
-    for event in yaml.parse(text, Loader=LOADER):
+    for count, event in enumerate(yaml.parse(text, Loader=LOADER)):
+        if count > 4 * MAX_NODES:  # a key and a value, each with a beginning and an end
+            raise ConfigurationError(f"{label} is too large", cause=f"It holds more than {MAX_NODES} values.")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             line = event.start_mark.line + 1 if event.start_mark else 1

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 SHARED = {
@@ -15,11 +16,23 @@ SHARED = {
         for name in (
             *("compile", "distribution", "download", "download_modelscope", "fleet", "hanging", "idempotence"),
             *("interruptions", "locking", "miniconda", "offline", "offline_conda", "packages", "quoting", "removal"),
-            "rolling",
+            *("rolling", "trust"),
         )
     ),
 }
 """Modules whose tests copy one and the same machine. One that is left out here makes a machine of its own."""
+
+
+# The same examples every day, so that no chance finding blocks anybody; new ones, and many more, in the full run.
+settings.register_profile(
+    "everyday", derandomize=True, max_examples=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+settings.register_profile("full", deadline=None, max_examples=600, suppress_health_check=list(HealthCheck))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how many examples are tried."""
+    settings.load_profile("full" if config.getoption("markexpr") == "full or not full" else "everyday")
 
 
 class ByMachine(LoadScopeScheduling):

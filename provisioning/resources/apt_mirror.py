@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
 
 from provisioning.host import Host, quote
-from provisioning.masking import masked
+from provisioning.masking import masked, without_login
 from provisioning.resources.base import Difference, Resource, Tell
 
 TUNA = "http://mirrors.tuna.tsinghua.edu.cn"
@@ -34,6 +35,14 @@ class AptMirror(Resource):
         """Where debian/ and its like lie."""
         return TUNA if self.mirror == "tuna" else self.mirror.rstrip("/")
 
+    @property
+    def login(self) -> str:
+        """What apt's file of logins is to say, which root alone reads; "" for none. See apt_auth.conf(5)."""
+        parts, there = urlsplit(self.url), without_login(self.url)
+        if there == self.url:
+            return ""
+        return f"machine {there} login {unquote(parts.username or '')} password {unquote(parts.password or '')}\n"
+
     def probe(self) -> str:
         """Print every URL that apt reads, with its file."""
         urls = "grep -vE '^ *#' $f | grep -oE 'https?://[^ ]+'"
@@ -43,7 +52,7 @@ class AptMirror(Resource):
         """Name the sources that would change."""
         rows = [row.split(" ", 1) for row in actual.splitlines() if " " in row]
         changes = [
-            f"{file}: {url} → {re.sub(_ARCHIVES, lambda _: self.url, url)}"
+            f"{file}: {url} → {re.sub(_ARCHIVES, lambda _: without_login(self.url), url)}"
             for file, url in rows
             if re.match(_ARCHIVES, url)
         ]
@@ -54,8 +63,8 @@ class AptMirror(Resource):
         host.run(self.rewrite())
 
     def rewrite(self) -> str:
-        """Give the shell for that. The URL may hold a password, so sed reads its program from a pipe."""
-        url = re.sub(r"[\\&#]", r"\\\g<0>", self.url)
+        """Give the shell for that. Everybody may read the sources: the login stands in a file of its own."""
+        url = re.sub(r"[\\&#]", r"\\\g<0>", without_login(self.url))
         program = f"printf '%s\\n' {quote(f's#{_ARCHIVES}#{url}#g')}"
         return (
             f"set -eu; for f in {_SOURCES}; do [ -f $f ] || continue; "

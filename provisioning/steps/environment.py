@@ -119,7 +119,7 @@ def _environment(site: Site, script: str) -> Product:
         title=f"environment {site.environment}",
         # The account may not exist yet, and root runs no interpreter of another account's.
         look=f'[ -x {python} ] && printf "%s %s" "$({version} 2>/dev/null)" '
-        f"\"$(cat {_paths_file(site)} 2>/dev/null | tr '\\n' ' ')\"; :",
+        f"\"$([ -L {_paths_file(site)} ] || cat {_paths_file(site)} 2>/dev/null | tr '\\n' ' ')\"; :",
         state=" ".join((site.python, *folders)),
         script=script,
         job_name="environment",

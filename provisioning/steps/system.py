@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provisioning.facts import STATE, Facts
-from provisioning.resources import Account, DefaultCompiler, Directory, Packages, Resource
+from provisioning.resources import Account, DefaultCompiler, Directory, File, Packages, Resource
 from provisioning.resources.apt_mirror import AptMirror
 from provisioning.site import Site
 
 BASE = ("ca-certificates", "curl", "git", "git-lfs", "libnuma1", "procps", "python3", "python3-venv", "util-linux")
+
+APT_LOGIN = "/etc/apt/auth.conf.d/vllm-provisioning.conf"
 
 COMPILING = ("ccache", "libnuma-dev")
 """What the compilation of vLLM takes besides the compilers."""
@@ -20,7 +22,10 @@ def resources(site: Site) -> Iterator[Resource]:
     settings = site.settings
     yield Directory(STATE)
     if settings.apt.mirror != "none":
-        yield AptMirror(settings.apt.mirror)
+        mirror = AptMirror(settings.apt.mirror)
+        if mirror.login:
+            yield File(APT_LOGIN, mirror.login, mode="600", secret=True)
+        yield mirror
     version = settings.compiler.version
     yield Packages(
         tuple(

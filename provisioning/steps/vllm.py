@@ -26,12 +26,13 @@ def resources(site: Site) -> Iterator[Resource]:
     if site.compiles:
         yield from compilation.resources(site)
     stamp = f"{site.environment}/.vllm-provisioning"
-    look = f"cat {quote(stamp)} 2>/dev/null; :"
+    # Root looks into the account's folder, and shows what it finds: through no link.
+    look = f"[ -L {quote(stamp)} ] || cat {quote(stamp)} 2>/dev/null; :"
     script = uv.script(site, _install(site, stamp))
     if site.compiles:
         sha256 = f"sha256sum {_wheels(site)}/*.whl | cut -c 1-64"
         compare = _COMPARE.format(wheels=_wheels(site), record=INSTALLED_WHEEL)
-        look = f"cat {quote(stamp)} 2>/dev/null && {{ {compare}; }}; :"
+        look = f"[ ! -L {quote(stamp)} ] && cat {quote(stamp)} 2>/dev/null && {{ {compare}; }}; :"
         script = f"rm -f {INSTALLED_WHEEL}\n{script[:-1]} || exit 1\n{sha256} >{INSTALLED_WHEEL}\n"
     yield Product(
         title=f"vllm {site.environment}",

@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sites import site
 
 from provisioning import probe, steps, uv
@@ -27,6 +29,8 @@ SECRET = "hunter2"
 URL = f"https://me:{SECRET}@mirror.example.com/simple"
 CONTENT = "".join(map(chr, range(1, 128))) + "天空\n$(id) `id` ${HOME} \\ ' \" END\nEND\n %s \\n -n"
 LOGIN = r"me:hunt\er2"
+
+METACHARACTERS = "'\"\\`$(){}[]<>|&;*?~#!%=:@^ \t\n\r-/"
 
 # Writes down how it was started; then it is the real one.
 WRAPPER = """#!/bin/sh
@@ -81,6 +85,22 @@ def test_an_accounts_script(tools: Tools) -> None:
     assert "${HOME}" not in tools.command_lines()
 
 
+@pytest.mark.parametrize("shell", ["dash", "bash", "sh"])
+def test_any_word_in_any_shell(shell: str) -> None:
+    """Many at once, each beside its neighbours: text of every kind but NUL, which no argument can hold."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+
+    @given(st.lists(st.text(st.sampled_from(METACHARACTERS) | st.characters(exclude_characters="\0")), max_size=9))
+    def arrives(words: list[str]) -> None:
+        words = [word.encode("utf-8", "replace").decode() for word in words]
+        script = f"for word in {' '.join(map(quote, words))}; do printf '%s\\0' \"$word\"; done"
+        done = subprocess.run([shell], input=script.encode(), capture_output=True, check=True)
+        assert done.stdout.decode().split("\0")[:-1] == words
+
+    arrives()
+
+
 def test_what_runs_before_and_how_it_ends(tools: Tools) -> None:
     tools.watch("runuser", RUNUSER)
     said = tools.run(
@@ -116,7 +136,8 @@ def test_apts_sources(tools: Tools, tmp_path: Path) -> None:
     sources.write_text("deb http://deb.debian.org/debian bookworm main\ndeb https://other.example.com/ x y\n")
     url = f"{URL}&a=\\1#b"
     tools.run(AptMirror(url).rewrite().replace("/etc/apt/sources.list ", f"{sources} ", 1).replace("/etc/apt/", "/no/"))
-    assert sources.read_text() == f"deb {url}/debian bookworm main\ndeb https://other.example.com/ x y\n"
+    shown = url.replace(f"me:{SECRET}@", "")
+    assert sources.read_text() == f"deb {shown}/debian bookworm main\ndeb https://other.example.com/ x y\n"
     assert SECRET not in tools.command_lines()
 
 
@@ -189,6 +210,23 @@ def test_downloading_miniconda(tools: Tools, mirror: str, tmp_path: Path) -> Non
     assert "conda 1" in said
     assert "downloading http://***@127.0.0.1" in said
     assert "er2" not in said + tools.command_lines()
+
+
+def test_nothing_of_another_installer_runs(tmp_path: Path) -> None:
+    (tmp_path / "m.sh").write_bytes(INSTALLER + f"touch {tmp_path}/ran\n".encode())
+    script = load("miniconda.sh").render(
+        quote=quote,
+        urls=[f"file://{tmp_path}/m.sh"],
+        sha256=hashlib.sha256(INSTALLER).hexdigest(),
+        prefix=str(tmp_path / "conda"),
+        shells=(),
+        installer=str(tmp_path / "cache" / "m.sh"),
+    )
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode, done.stdout
+    assert "SHA-256" in done.stdout + done.stderr
+    assert not {"ran", "conda"} & {each.name for each in tmp_path.iterdir()}
 
 
 UV = """

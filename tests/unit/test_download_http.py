@@ -227,4 +227,4 @@ def test_the_rate_is_limited(download: Download, model: Path) -> None:
     began = time.monotonic()
     download.succeed(limit_rate=300_000)
     assert same_files(download.folder, model)
-    assert 1.7 < time.monotonic() - began < 5, "0.6 MB at 0.3 MB/s"
+    assert time.monotonic() - began > 1.7, "0.6 MB at 0.3 MB/s"

@@ -109,3 +109,22 @@ def test_why_there_is_no_miniconda() -> None:
     found = facts.look_for_downloads(Answers(), one.facts, one.miniconda_urls)  # type: ignore[arg-type]
     assert found.conda_unreachable == "mirror.example.com: it answers 403"
     assert "mirror.example.com: it answers 403" in replace(one, facts=found).manager_reason
+
+
+@pytest.mark.parametrize(
+    ("url", "login"),
+    [
+        ("http://h/x", ""),
+        ("http://me:a%40b@h:81/x/", "machine http://h:81/x login me password a@b\n"),
+        ("https://t0ken@h", "machine https://h login t0ken password \n"),
+    ],
+)
+def test_apts_login_stands_in_a_file_that_root_alone_reads(url: str, login: str) -> None:
+    assert AptMirror(url).login == login
+    (file,) = [
+        each
+        for each in STEPS["system"](site({"apt": {"mirror": url}}))
+        if isinstance(each, File) and "apt" in each.path
+    ] or [None]
+    assert (file is None) == (login == "")
+    assert file is None or (file.mode, file.owner, file.secret, file.content) == ("600", "root", True, login)

@@ -78,7 +78,10 @@ PORT = "should be an integer between 1 and 65535, not "
         ({"serve": {"port": None}}, f"serve/port: {PORT}null"),
         ({"serve": {"eager": "yes"}}, 'serve/eager: should be true or false, not "yes"'),
         ({"serve": {"kv_cache_gib": 0}}, 'serve/kv_cache_gib: should be a number above 0 or "auto", not 0'),
-        ({"serve": {"health": {"interval": 0}}}, "serve/health/interval: should be an integer of at least 1, not 0"),
+        (
+            {"serve": {"health": {"interval": 0}}},
+            "serve/health/interval: should be an integer between 1 and 1000000, not 0",
+        ),
         ({"serve": {"health": {"intervall": 3}}}, 'serve/health/intervall: unknown key; did you mean "interval"?'),
         ({"serve": None}, "serve: should be a mapping, not null"),
         ({"build": {"device": "gpu"}}, 'build/device: should be "cpu" or "cuda", not "gpu"'),
@@ -124,7 +127,7 @@ PORT = "should be an integer between 1 and 65535, not "
         ),
         (
             {"models": {"m": {"id": "a/b", "token": "hf_x"}}},
-            'models/m/token: should be "none", {env: …} or {file: …}, not "hf_x"',
+            'models/m/token: should be "none", {env: …} or {file: …}, not text',
         ),
         (
             {"models": {"m": {"id": "../x"}}},
@@ -308,3 +311,37 @@ def test_the_shipped_comments_are_the_descriptions() -> None:
         for name, about in type(section).model_fields.items():
             assert about.description, name
             assert f"# {about.description}" in text, name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "instead"),
+    [
+        (["--api-key", "hunter2"], "use api_key instead"),
+        (["--api_key=hunter2"], "use api_key instead"),
+        (["--hf-token=hunter2"], "use HF_TOKEN under environment instead"),
+        (["--otlp-traces-endpoint", "https://me:hunter2@h/x"], "give it to vLLM by a variable, under environment"),
+    ],
+)
+def test_no_argument_holds_a_secret(arguments: list[str], instead: str) -> None:
+    for section in ({"serve": {"arguments": arguments}}, {"services": {"s": {"model": "m", "arguments": arguments}}}):
+        ((path, words),) = check(section)
+        assert path[-1] == "arguments"
+        assert instead in words
+        assert "hunter2" not in words
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"serve": {"api_key": "hunter2"}},
+        {"serve": {"environment": {"TOKEN": 12345}}},
+        {"serve": {"arguments": [12345]}},
+        {"models": {"m": {"id": "a/b", "token": "hunter2"}}},
+        {"services": {"s": {"model": "m", "environment": {"TOKEN": {"hunter2": 1}}}}},
+    ],
+)
+def test_what_may_be_a_secret_is_not_shown_where_it_is_wrong(told: dict[str, Any]) -> None:
+    said = str(check(told, lambda path: "12345"))
+    assert "should be" in said
+    assert "hunter2" not in said
+    assert "12345" not in said

@@ -209,3 +209,19 @@ def test_all_shell_can_be_read_by_sh(facts: Facts, settings: dict[str, object]) 
 def test_tasks_rest_on_one_another() -> None:
     assert PROVISION == ("offline", "system", "conda", "mirrors", "environment")
     assert BUILD[: len(PROVISION)] == PROVISION
+
+
+@pytest.mark.parametrize("method", ["wheel", "source"])
+def test_root_shows_nothing_that_the_account_has_laid_a_link_to(tmp_path: Path, method: str) -> None:
+    one = site(replace(ADMIN, home=str(tmp_path)), build={"method": method}, account="ops", **UV)
+    look = product(list(vllm.resources(one)), "vllm ").look
+    stamp = Path(one.environment, ".vllm-provisioning")
+    stamp.parent.mkdir(parents=True)
+    (tmp_path / "shadow").write_text("hunter2\n")
+    stamp.symlink_to(tmp_path / "shadow")
+    looked = subprocess.run(["sh", "-c", look], capture_output=True, text=True, check=True)
+    assert looked.stdout == ""
+    stamp.unlink()
+    stamp.write_text("state\n")
+    looked = subprocess.run(["sh", "-c", look], capture_output=True, text=True, check=True)
+    assert looked.stdout.startswith("state\n")
