@@ -14,7 +14,7 @@ Body = TypeVar("Body", bound=Callable[..., Any])
 
 COMMON = {
     "hosts": "Hosts and groups, with commas between; !name leaves out. All if left out.",
-    "inventory": "The inventory; inventory.yaml of this folder, or of the project, if left out.",
+    "inventory": "If left out, inventory.local.yaml or inventory.yaml, of this folder or of the project.",
 }
 
 

@@ -10,14 +10,14 @@ from provisioning.yaml_document import Document
 from provisioning.yaml_source import read
 
 PROJECT = Path(__file__).resolve().parent.parent
+INVENTORY, LOCAL = "inventory.yaml", "inventory.local.yaml"
+PLACES = tuple(folder / name for folder in (Path(), PROJECT) for name in (LOCAL, INVENTORY))
+"""Where the inventory is looked for, the first first. The local one leaves the one that the project ships as it is."""
 
 
 def inventory_file(path: str) -> Path:
     """The inventory that is meant: that of this folder, or else of the project, where none is named."""
-    if path:
-        return Path(path)
-    usual = (Path("inventory.yaml"), PROJECT / "inventory.yaml")
-    return next((file for file in usual if file.exists()), usual[0])
+    return Path(path) if path else next(filter(Path.exists, PLACES), Path(INVENTORY))
 
 
 def read_inventory(path: Path, label: str) -> Document:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from provisioning import commands
 from provisioning.errors import ConfigurationError
 from provisioning.host_ranges import expand
 from provisioning.inventory import Inventory, load
@@ -454,6 +455,13 @@ def test_tabs_are_named() -> None:
 )
 def test_empty(text: str, message: str) -> None:
     assert refusal(text).message == message
+
+
+def test_the_local_inventory_is_taken_first() -> None:
+    write("all: {hosts: {a: }}")
+    assert [entry.name for entry in commands.load("", "")] == ["a"]
+    write("all: {hosts: {b: }}", "inventory.local.yaml")
+    assert [entry.name for entry in commands.load("", "")] == ["b"]
 
 
 def test_no_inventory() -> None:
