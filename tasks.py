@@ -324,6 +324,38 @@ def remove(ctx: Context, hosts: str = "", inventory: str = "", yes: bool = False
     return removal.remove(ctx, inventory, hosts, yes=yes, keep_models=keep_models)
 
 
+@task(
+    optional=["from_ssh_config"],
+    help={
+        "output": "File to write; inventory.yaml of this folder, or inventory.local.yaml beside the project's own.",
+        "hosts": "Hosts with commas between, such as user@10.0.0.5:2222; localhost is this machine.",
+        "device": "cpu, cuda, or auto: what each host has.",
+        "model": "demo, OWNER/NAME to download, or a folder on the hosts.",
+        "mirrors": "tsinghua, none, or auto: tsinghua where the host's own package index is slow.",
+        "from_ssh_config": "Take the hosts of ~/.ssh/config, or those that match a pattern.",
+        "from_ansible": "Take the hosts of an Ansible inventory, YAML or INI.",
+        "yes": "Do not ask: take the defaults.",
+    },
+)
+@command
+def init(
+    ctx: Context,
+    output: str = "",
+    hosts: str = "",
+    device: str = "",
+    model: str = "",
+    mirrors: str = "",
+    from_ssh_config: str = "",
+    from_ansible: str = "",
+    yes: bool = False,
+) -> Any:
+    """Ask what is wanted, look at the hosts, and write a commented inventory; never over another one."""
+    from provisioning.init import command as initial
+
+    sources = {"ssh_config": from_ssh_config, "ansible": from_ansible}
+    return initial.init(ctx, output, hosts=hosts, device=device, model=model, mirrors=mirrors, yes=yes, **sources)
+
+
 @task(help={"output": "File to write instead of standard output."})
 @command
 def schema(ctx: Context, output: str = "") -> Any:
@@ -390,6 +422,7 @@ namespace = Collection(
     restart,
     chat,
     remove,
+    init,
     schema,
     test,
     bench,

@@ -78,7 +78,7 @@ def mirrors(site: Site) -> Iterator[Mirror]:
     settings = site.settings
     if settings.apt.mirror != "none":
         yield Mirror(_archive(site), "apt.mirror")
-    yield from _package_indexes(settings.pip)
+    yield from package_indexes(settings.pip)
     for url in _installers(site):
         yield Mirror(f"ask {quote(url)}", "miniconda.mirrors", others=True)
     for setting, url in _hubs(site):
@@ -103,7 +103,7 @@ def _hubs(site: Site) -> Iterator[tuple[str, str]]:
         yield setting, url
 
 
-def _package_indexes(pip: Pip) -> Iterator[Mirror]:
+def package_indexes(pip: Pip) -> Iterator[Mirror]:
     """Give the index and what else pip looks at; without an index, the folders that stand in for it."""
     if pip.index == "none":
         for folder in pip.find_links:

@@ -13,6 +13,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 INVENTORY, LOCAL = "inventory.yaml", "inventory.local.yaml"
 PLACES = tuple(folder / name for folder in (Path(), PROJECT) for name in (LOCAL, INVENTORY))
 """Where the inventory is looked for, the first first. The local one leaves the one that the project ships as it is."""
+NONE = "Write one with `invoke init`, or name one with --inventory FILE."
 
 
 def inventory_file(path: str) -> Path:
@@ -25,7 +26,7 @@ def read_inventory(path: Path, label: str) -> Document:
     try:
         path.stat()
     except FileNotFoundError as error:
-        raise ConfigurationError(f"there is no inventory {label}", remedy="Name one with --inventory FILE.") from error
+        raise ConfigurationError(f"there is no inventory {label}", remedy=NONE) from error
     except OSError as error:
         raise ConfigurationError(f"{label} cannot be read", cause=error.strerror or str(error)) from error
     if path.is_dir():
@@ -33,7 +34,7 @@ def read_inventory(path: Path, label: str) -> Document:
     try:
         document = read(path, label)
     except ConfigurationError as error:
-        error.remedy = error.remedy or f"If this is an INI inventory: ansible-inventory -i {label} --list --yaml"
+        error.remedy = error.remedy or f"If this is an INI inventory: invoke init --from-ansible {label}"
         raise
     if not document.data and isinstance(document.data, (dict, type(None))):
         raise ConfigurationError(f"{label} is empty", remedy="Write the hosts under all/hosts.")

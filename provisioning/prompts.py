@@ -6,9 +6,10 @@ import getpass
 import os
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
-from provisioning.errors import DeclinedError
+from provisioning.errors import DeclinedError, ProvisioningError
 
 _one_question_at_a_time = threading.Lock()
 _answers: dict[str, str] = {}
@@ -49,3 +50,22 @@ def confirm(question: str, *, yes: bool) -> None:
     with _one_question_at_a_time:
         if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
             raise DeclinedError("Nothing was changed.")
+
+
+def ask(question: str, default: str, check: Callable[[str], None]) -> str:
+    """Ask at the terminal until `check` raises no `ProvisioningError`, whose words are shown; Enter takes the default.
+
+    Raises `DeclinedError` at the end of the input (Ctrl-D).
+    """
+    while True:
+        try:
+            with _one_question_at_a_time:
+                answer = input(question).strip() or default
+            check(answer)
+        except EOFError as error:
+            print()
+            raise DeclinedError("Nothing was changed: the questions were not answered.") from error
+        except ProvisioningError as error:
+            print("\n".join(f"  {line}" for line in str(error).splitlines()))
+        else:
+            return answer

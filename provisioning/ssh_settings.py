@@ -21,6 +21,19 @@ SUDO = ("sudo", "ansible.builtin.sudo")
 BECOME_USER = ("ansible_become_user", "ansible_sudo_user")
 ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
 """In the order in which Ansible hands them to ssh, where the first of two options counts."""
+ADDRESS = ("ansible_host", "ansible_ssh_host")
+PORT = ("ansible_port", "ansible_ssh_port")
+USER = ("ansible_user", "ansible_ssh_user")
+KEY_FILE = ("ansible_private_key_file", "ansible_ssh_private_key_file")
+SUDO_PASSWORD = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
+PASSWORD = ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")
+
+CONNECTION = (
+    *("ansible_connection", *ADDRESS, *PORT, *USER, *KEY_FILE, *ARGUMENTS),
+    *("ansible_become", *BECOME_USER, "ansible_become_method"),
+)
+"""Variables that say how a host is reached, and hold no secret."""
+PASSWORDS = (*SUDO_PASSWORD, *PASSWORD)
 
 
 @dataclass(frozen=True)
@@ -49,19 +62,19 @@ class SshVariables:
 
     def read(self) -> SshSettings:
         """The settings, with None for whatever is missing or wrong."""
-        connection, user = self._connection("ansible_connection"), self._text("ansible_user", "ansible_ssh_user")
+        connection, user = self._connection("ansible_connection"), self._text(*USER)
         become = self._flag("ansible_become")
         if become is not False and user != "root":
             self._sudo_only()
         return SshSettings(
-            address=self._text("ansible_host", "ansible_ssh_host") or self.host,
-            port=self._port("ansible_port", "ansible_ssh_port"),
+            address=self._text(*ADDRESS) or self.host,
+            port=self._port(*PORT),
             user=user,
             connection=connection,
-            private_key_file=self._text("ansible_private_key_file", "ansible_ssh_private_key_file"),
+            private_key_file=self._text(*KEY_FILE),
             become=become,
-            become_password=self._secret("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"),
-            password=self._secret("ansible_password", "ansible_ssh_pass", "ansible_ssh_password"),
+            become_password=self._secret(*SUDO_PASSWORD),
+            password=self._secret(*PASSWORD),
             proxy=self._proxy(*ARGUMENTS) if connection == "ssh" else DIRECT,
         )
 

@@ -24,7 +24,7 @@ def with_model(entry: HostEntry, model: str, service: str = "") -> HostEntry:
     """
     settings = entry.settings
     models, services = dict(settings.models), dict(settings.services)
-    name = _define(model, models)
+    name = define(model, models)
     if service and service not in services:
         raise ConfigurationError(
             f"{entry.name}: there is no service {service!r} (--service)", cause=did_you_mean(service, services)
@@ -38,8 +38,8 @@ def with_model(entry: HostEntry, model: str, service: str = "") -> HostEntry:
     return replace(entry, settings=checked)
 
 
-def _define(model: str, models: dict[str, Model]) -> str:
-    """Give the model's name, defining it where it is a folder or the demo."""
+def define(model: str, models: dict[str, Model]) -> str:
+    """Give the name of a model, defining it in `models` where it is the demo, a folder, or OWNER/NAME."""
     if model in models:
         return model
     if model == "demo":

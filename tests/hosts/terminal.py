@@ -19,25 +19,27 @@ from .controller import INVOKE, Controller
 class Terminal:
     """`invoke ARGUMENTS` on a terminal of a given size; `output` grows while it runs."""
 
-    def __init__(self, controller: Controller, *arguments: str, columns: int = 80, rows: int = 24) -> None:
-        """Start it."""
-        ours, theirs = pty.openpty()
+    def __init__(
+        self, controller: Controller, *arguments: str, columns: int = 80, rows: int = 24, inventory: bool = True
+    ) -> None:
+        """Start it; with `inventory`, for the controller's."""
+        self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         command = [str(INVOKE), "--search-root", str(controller.project), *arguments]
-        command += ["--inventory", str(controller.inventory)]
+        command += ["--inventory", str(controller.inventory)] if inventory else []
         environment = {**controller.environment, "TERM": "xterm-256color"}
         environment.pop("CI", None)
         pipes = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
         self.process = subprocess.Popen(command, cwd=controller.home, env=environment, **pipes, start_new_session=True)
         os.close(theirs)
         self.output = ""
-        self._reader = threading.Thread(target=self._read, args=(ours,), daemon=True)
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def _read(self, ours: int) -> None:
+    def _read(self) -> None:
         while True:
             try:
-                chunk = os.read(ours, 65536)
+                chunk = os.read(self._ours, 65536)
             except OSError:  # nobody has the other side open any more
                 return
             self.output += chunk.decode(errors="replace")
@@ -45,8 +47,11 @@ class Terminal:
     def wait_until(self, shown: Callable[[str], bool], what: str, timeout: float = 90) -> None:
         """Wait until its output is such."""
         deadline = time.monotonic() + timeout
-        while not shown(self.output):
-            assert self.process.poll() is None, f"it ended without showing {what}:\n{self.output}"
+        while True:
+            ended = not self._reader.is_alive()  # and has been read to its end
+            if shown(self.output):
+                return
+            assert not ended, f"it ended without showing {what}:\n{self.output}"
             assert time.monotonic() < deadline, f"it did not show {what} within {timeout} s:\n{self.output}"
             time.sleep(0.05)
 
@@ -54,5 +59,34 @@ class Terminal:
         """Press Ctrl-C; give the exit code."""
         self.process.send_signal(signal.SIGINT)
         code = self.process.wait(30)
+        self._reader.join(10)
+        return code
+
+
+class Dialogue(Terminal):
+    """`invoke ARGUMENTS` that asks questions, on a terminal that is wide enough to break no line."""
+
+    def __init__(self, controller: Controller, *arguments: str) -> None:
+        """Start it; it is told no inventory."""
+        super().__init__(controller, *arguments, columns=400, rows=50, inventory=False)
+        self._heard = 0
+
+    def expect(self, words: str) -> None:
+        """Wait until it says these words, after those that were waited for before."""
+        self.wait_until(lambda output: words in output[self._heard :], repr(words), timeout=240)
+        self._heard = self.output.index(words, self._heard) + len(words)
+
+    def answer(self, question: str, text: str) -> None:
+        """Wait for the question, type the answer, and press Enter."""
+        self.expect(question)
+        os.write(self._ours, f"{text}\n".encode())
+
+    def press_ctrl_d(self) -> None:
+        """Say that there is nothing more to say."""
+        os.write(self._ours, b"\x04")
+
+    def end(self) -> int:
+        """Wait for its end; give the exit code."""
+        code = self.process.wait(240)
         self._reader.join(10)
         return code
