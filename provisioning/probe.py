@@ -1,8 +1,9 @@
 """Many read-only probes as one script, and its output taken apart again.
 
-Each probe runs in a shell of its own under `timeout`, its input at its end, its output framed by a random tag: a probe
-that hangs, fails or prints rubbish spoils no other. It reaches its shell through a pipe: it may hold the password of a
-mirror, and a command line shows.
+They run together in one shell, each in a subshell, its input at its end, its output framed by a random tag: to start
+programs is what looking costs. Where one hangs, or kills that shell, all are asked again apart, each in a shell of its
+own under `timeout`: a probe that hangs, fails or prints rubbish spoils no other. Probes reach their shell through a
+pipe: one may hold the password of a mirror, and a command line shows.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from provisioning.errors import ProbeError
 from provisioning.host import Host
 
 TIMEOUT = 20
-"""Seconds that one probe may take."""
+"""Seconds that one probe may take; together they may take as many before they are asked apart."""
+
+_SHELL = "timeout -k 2 {seconds} /bin/sh -c 'eval \"$(cat)\"'"
 
 
 @dataclass(frozen=True)
@@ -40,20 +43,26 @@ def new_tag() -> str:
     return f"probe-{secrets.token_hex(12)}"
 
 
-def script(probes: Sequence[str], tag: str) -> str:
-    """Give one shell script that runs every probe in turn."""
-    lines = ["export LC_ALL=C.UTF-8"]
-    for number, probe in enumerate(probes):
-        lines.append(
-            f"printf '\\n{tag} {number} begin\\n'; "
-            f"printf '%s\\n' {shlex.quote(probe)} | timeout -k 2 {TIMEOUT} /bin/sh -c 'eval \"$(cat)\"' 2>&1; "
-            f"printf '\\n{tag} {number} end %s\\n' \"$?\""
-        )
-    return "\n".join(lines)
+def together(probes: Sequence[str], tag: str) -> str:
+    """Give a shell script that runs every probe in turn, all in one shell; what is missing in its output went wrong."""
+    each = (_framed(f"(eval {shlex.quote(probe)}) </dev/null 2>&1", tag, n) for n, probe in enumerate(probes))
+    shell = _SHELL.format(seconds=TIMEOUT)
+    return "\n".join(["export LC_ALL=C.UTF-8", f"{shell} <<'{tag}'", *each, tag])
+
+
+def apart(probes: Sequence[str], tag: str) -> str:
+    """Give a shell script that runs every probe in turn, each in a shell of its own."""
+    shell = _SHELL.format(seconds=TIMEOUT)
+    each = (_framed(f"printf '%s\\n' {shlex.quote(probe)} | {shell} 2>&1", tag, n) for n, probe in enumerate(probes))
+    return "\n".join(["export LC_ALL=C.UTF-8", *each])
+
+
+def _framed(command: str, tag: str, number: int) -> str:
+    return f"printf '\\n{tag} {number} begin\\n'; {command}; printf '\\n{tag} {number} end %s\\n' \"$?\""
 
 
 def parse(output: str, tag: str, count: int) -> list[Probed]:
-    """Take the output of `script` apart: one result for each probe, in order.
+    """Take the output of a script apart: one result for each probe, in order.
 
     Raises `ProbeError` when a result is missing: the script was cut off.
     """
@@ -67,10 +76,17 @@ def parse(output: str, tag: str, count: int) -> list[Probed]:
 def ask(
     host: Host, probes: Sequence[str], *, as_root: bool = True, prefix: str = "", timeout: float = 120
 ) -> list[Probed]:
-    """Run all probes on a host in one round trip. `prefix` is shell that runs before them; `timeout`: s of silence."""
+    """Run all probes on a host in one round trip, or two where one of them spoils it.
+
+    `prefix` is shell that runs before them; `timeout`: seconds of silence.
+    """
     tag = new_tag()
-    result = host.run(prefix + script(probes, tag), as_root=as_root, timeout=timeout, check=False)
-    try:
-        return parse(result.stdout, tag, len(probes))
-    except ProbeError as error:
-        raise ProbeError(f"{host.name}: {error.message}", cause=result.words) from error
+    for script in (together, apart):
+        result = host.run(prefix + script(probes, tag), as_root=as_root, timeout=timeout, check=False)
+        try:
+            return parse(result.stdout, tag, len(probes))
+        except ProbeError as error:
+            failure = ProbeError(f"{host.name}: {error.message}", cause=result.words)
+            if tag not in result.stdout:
+                break  # no shell came to run them
+    raise failure
