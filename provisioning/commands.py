@@ -15,11 +15,11 @@ from invoke.context import Context
 from provisioning import converge as engine
 from provisioning import fleet, inventory, steps
 from provisioning.builders import BUILDERS, unknown
-from provisioning.converge import Outcome
 from provisioning.distribution import DISTRIBUTION
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 from provisioning.given_secrets import missing_keys, missing_tokens
 from provisioning.inventory import HostEntry
+from provisioning.outcome import Outcome
 from provisioning.report import Report
 from provisioning.with_bundle import with_bundle
 from provisioning.with_model import with_model

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from provisioning import fleet
 from provisioning.clients import chat as client
 from provisioning.commands import load, require_api_keys
-from provisioning.converge import Outcome
+from provisioning.outcome import Outcome
 from provisioning.errors import ConfigurationError, ExitCode
 from provisioning.inventory import HostEntry
 from provisioning.report import console

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from provisioning import converge, fleet, log_entries
 from provisioning.commands import load
-from provisioning.converge import Outcome
+from provisioning.outcome import Outcome
 from provisioning.errors import ExitCode
 from provisioning.host import Host
 from provisioning.inventory import HostEntry

@@ -15,11 +15,11 @@ from invoke.context import Context
 from provisioning import commands, converge, fitting, fleet, job, lock, uv
 from provisioning.bundle import Bundle
 from provisioning.bundle_folder import Folder, Source
-from provisioning.converge import Outcome
 from provisioning.errors import CommandError, ConfigurationError, ExitCode, ProvisioningError
 from provisioning.host import Host, as_account, quote
 from provisioning.inventory import HostEntry
 from provisioning.needs import Needs
+from provisioning.outcome import Outcome
 from provisioning.progress import Sending
 from provisioning.report import Report
 from provisioning.site import TOOLS, Site

@@ -10,7 +10,7 @@ from typing import Any
 
 from provisioning import converge, fleet, probe, service_status, steps
 from provisioning.commands import as_object, load, require_api_keys
-from provisioning.converge import Outcome
+from provisioning.outcome import Outcome
 from provisioning.errors import ExitCode, ProvisioningError, UnreachableError
 from provisioning.host import Host
 from provisioning.inventory import HostEntry

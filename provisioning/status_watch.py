@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from provisioning import fleet, status
-from provisioning.converge import Outcome
+from provisioning.outcome import Outcome
 from provisioning.errors import ExitCode, ProvisioningError, UnreachableError
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
