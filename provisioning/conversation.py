@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from provisioning import fleet
 from provisioning.clients import chat as client
 from provisioning.commands import load, require_api_keys
-from provisioning.outcome import Outcome
 from provisioning.errors import ConfigurationError, ExitCode
 from provisioning.inventory import HostEntry
+from provisioning.outcome import Outcome
 from provisioning.report import console
 from provisioning.server_environment import url
 from provisioning.spelling import did_you_mean

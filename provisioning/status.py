@@ -10,10 +10,10 @@ from typing import Any
 
 from provisioning import converge, fleet, probe, service_status, steps
 from provisioning.commands import as_object, load, require_api_keys
-from provisioning.outcome import Outcome
 from provisioning.errors import ExitCode, ProvisioningError, UnreachableError
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
+from provisioning.outcome import Outcome
 from provisioning.report import Report
 from provisioning.service_status import ServiceStatus
 from provisioning.services import services_of
