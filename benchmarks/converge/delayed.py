@@ -39,7 +39,7 @@ class Near(Line):
         self.reaching = self.loop.create_task(self.reach())
 
     async def reach(self) -> None:
-        await asyncio.sleep(2 * self.delay)  # the connection itself takes a round trip
+        await asyncio.sleep(3 * self.delay)  # SYN, its answer, and the ACK by which a server hears of a connection
         far, line = await self.loop.create_connection(lambda: Line(self.delay), *self.target)
         line.other.set_result(self.transport)  # type: ignore[arg-type]
         self.other.set_result(far)
