@@ -104,6 +104,7 @@ class Benchmark:
         for number in range(self.options.rounds + 1):
             for name in runs:
                 run = self.contenders.run(name)
+                print(f"{count:3} hosts, {name:8} {run.seconds:6.2f} s, {run.cpu:6.2f} s of the CPU", flush=True)
                 runs[name] += [run] if number else []
         return summary(runs)
 
