@@ -383,7 +383,7 @@ def test(ctx: Context, full: bool = False, select: str = "", path: str = "") -> 
 @task(
     positional=["name"],
     help={
-        "name": "A folder of benchmarks: compile, download or serving.",
+        "name": "A folder of benchmarks: compile, converge, download or serving.",
         "options": "Options of that benchmark, in quotes; --options --help lists them.",
     },
 )

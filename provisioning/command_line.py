@@ -7,7 +7,8 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 Body = TypeVar("Body", bound=Callable[..., Any])
@@ -15,23 +16,35 @@ Body = TypeVar("Body", bound=Callable[..., Any])
 COMMON = {
     "hosts": "Hosts and groups, with commas between; !name leaves out. All if left out.",
     "inventory": "If left out, inventory.local.yaml or inventory.yaml, of this folder or of the project.",
+    "parallel": "Hosts that are worked on at once; 32 if left out.",
+    "profile": "Say in the end where the time went, in seconds.",
 }
+
+_SHARED = [
+    inspect.Parameter("parallel", inspect.Parameter.KEYWORD_ONLY, default=""),
+    inspect.Parameter("profile", inspect.Parameter.KEYWORD_ONLY, default=False),
+]
+"""Options of every task that works on hosts. No task reads them: what they tell is told to those who do the work."""
 
 
 def command(body: Body) -> Body:
     """End the program with the exit code that `body` gives, and every error in a person's words.
 
-    Options that default to "" are refused where they are given as "": see `_given`.
+    Options that default to "" are refused where they are given as "": see `_given`. A task that has `hosts` gets the
+    options that all such tasks share.
     """
     signature = inspect.signature(body)
-    texts = {name for name, parameter in signature.parameters.items() if parameter.default == ""}
+    own = list(signature.parameters.values())
+    parameters = [*own, *_SHARED] if "hosts" in signature.parameters else own
+    texts = {parameter.name for parameter in parameters if parameter.default == ""}
 
     @functools.wraps(body)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         from provisioning.errors import ExitCode, ProvisioningError
 
         try:
-            code = body(*args, **_given(kwargs, texts))
+            with _shared(options := _given(kwargs, texts)):
+                code = body(*args, **options)
         except ProvisioningError as error:
             _show(error)
             code = error.exit_code
@@ -45,9 +58,26 @@ def command(body: Body) -> Body:
             sys.exit(int(code))
 
     # Invoke reads the defaults here, and passes them on for what was not given.
-    parameters = [each.replace(default=None) if each.name in texts else each for each in signature.parameters.values()]
+    parameters = [each.replace(default=None) if each.name in texts else each for each in parameters]
     wrapped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return wrapped  # type: ignore[return-value]
+
+
+@contextmanager
+def _shared(options: dict[str, Any]) -> Iterator[None]:
+    """Take the shared options out, and do what they tell."""
+    from provisioning.parallel import HOSTS
+    from provisioning.profile import PROFILE
+
+    PROFILE.mark("task")
+    if parallel := options.pop("parallel", ""):
+        HOSTS.set(whole_number("--parallel", parallel))
+    shown = options.pop("profile", False)
+    try:
+        yield
+    finally:
+        if shown:
+            print(*PROFILE.lines(), sep="\n", file=sys.stderr)
 
 
 def _given(options: dict[str, Any], texts: Collection[str]) -> dict[str, Any]:

@@ -14,13 +14,13 @@ from invoke.context import Context
 from provisioning import batches, fleet, inventory, steps
 from provisioning import converge as engine
 from provisioning.builders import BUILDERS, unknown
-from provisioning.converge import Outcome
 from provisioning.distribution import DISTRIBUTION
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 from provisioning.failed_hosts import FailedHosts
 from provisioning.given_secrets import require_api_keys, require_tokens
 from provisioning.inventory import HostEntry
 from provisioning.inventory_file import inventory_file
+from provisioning.outcome import Outcome
 from provisioning.report import Report
 from provisioning.with_bundle import with_bundle
 from provisioning.with_model import with_model

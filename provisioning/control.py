@@ -10,12 +10,12 @@ from invoke.context import Context
 
 from provisioning import batches, converge, fleet
 from provisioning.commands import load
-from provisioning.converge import Outcome
 from provisioning.errors import ExitCode, NotConvergedError, ProvisioningError
 from provisioning.failed_hosts import FailedHosts
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.lock import locked
+from provisioning.outcome import Outcome
 from provisioning.probe import ask
 from provisioning.report import Report
 from provisioning.resources.service import Service, probed_state

@@ -4,47 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from provisioning import facts, fitting, gpu_sharing, made, probe
-from provisioning.distribution import DISTRIBUTION
-from provisioning.errors import (
-    IncompatibleError,
-    NotConvergedError,
-    ProvisioningError,
-    SkippedError,
-    UnreachableError,
-)
+from provisioning import facts, probe
+from provisioning.errors import IncompatibleError, NotConvergedError
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.lock import Lock, locked
-from provisioning.masking import masked
 from provisioning.model_settings import path_of
+from provisioning.outcome import Change, Outcome
 from provisioning.phases import phase
-from provisioning.report import Report
-from provisioning.resources import Difference, Resource
+from provisioning.profile import PROFILE
 from provisioning.retry import connecting
 from provisioning.site import Site
 from provisioning.steps import STEPS
+
+if TYPE_CHECKING:
+    from provisioning.report import Report
+    from provisioning.resources import Difference, Resource
 
 BROKEN_CONNECTIONS = 5
 """Attempts at one host when its connection breaks in the middle, and can be made again (see `retry`)."""
 
 Ask = Callable[[Host, Sequence[str]], Sequence[probe.Probed]]
 """Runs probes on a host and gives an answer for each, as `probe.ask` does."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """One difference between a host and its settings; URLs in it lose their passwords."""
-
-    step: str
-    resource: str
-    diff: str
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "resource", masked(self.resource))
-        object.__setattr__(self, "diff", masked(self.diff))
 
 
 @dataclass(frozen=True)
@@ -55,24 +39,6 @@ class Looked:
     resource: Resource
     actual: str
     difference: Difference | None
-
-
-@dataclass
-class Outcome:
-    """How it went on one host."""
-
-    host: str
-    status: str = "ok"
-    """`ok`, `changed`, `failed`, `unreachable` or `skipped`."""
-    changes: list[Change] = field(default_factory=list)
-    error: ProvisioningError | None = None
-    site: Site | None = None
-
-    def fail(self, error: ProvisioningError) -> None:
-        """Note how it failed; a host that was skipped has no error of its own."""
-        skipped = isinstance(error, SkippedError)
-        self.error = None if skipped else error
-        self.status = "skipped" if skipped else "unreachable" if isinstance(error, UnreachableError) else "failed"
 
 
 def survey(host: Host, entry: HostEntry) -> Site:
@@ -92,6 +58,8 @@ def survey(host: Host, entry: HostEntry) -> Site:
 def survey_to_change(host: Host, entry: HostEntry) -> Site:
     """As `survey`; raises `IncompatibleError`, before anything is installed, where versions or a bundle do not fit."""
     site = survey(host, entry)
+    from provisioning import fitting, gpu_sharing
+
     gpu_sharing.require(site)
     site.require_compatible()
     fitting.require(site)
@@ -126,8 +94,12 @@ def _forecast(looked: Looked) -> str:
 
 def plan(host: Host, entry: HostEntry, steps: Sequence[str], outcome: Outcome, *, forecast: bool = False) -> Outcome:
     """Say what differs; change nothing. With `forecast`, ask servers what it will take, such as a download's size."""
-    outcome.site = survey_to_change(host, entry)
-    looked = look(host, outcome.site, steps)
+    from provisioning.distribution import DISTRIBUTION
+
+    with PROFILE.phase(host.name, "facts"):
+        outcome.site = survey_to_change(host, entry)
+    with PROFILE.phase(host.name, "look"):
+        looked = look(host, outcome.site, steps)
     DISTRIBUTION.seen(host.name)
     outcome.changes = differences(looked, forecast=forecast)
     outcome.status = "changed" if outcome.changes else "ok"
@@ -144,7 +116,8 @@ def apply(
     policy = connecting(
         BROKEN_CONNECTIONS, on_retry=lambda _: report.tell(host.name, "connection lost; connecting again")
     )
-    policy(_apply_locked, host, entry, steps, report, run_id, outcome)
+    with PROFILE.phase(host.name, "apply"):
+        policy(_apply_locked, host, entry, steps, report, run_id, outcome)
     outcome.status = "changed" if outcome.changes else "ok"
     return outcome
 
@@ -166,6 +139,8 @@ def _apply_locked(
 
 
 def _apply_step(host: Host, differing: Sequence[Looked], report: Report, outcome: Outcome, lock: Lock) -> None:
+    from provisioning import made
+
     made.write(host, [(each.resource, each.actual) for each in differing])
     for each in differing:
         assert each.difference is not None

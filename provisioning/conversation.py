@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from provisioning import fleet
 from provisioning.clients import chat as client
 from provisioning.commands import load
-from provisioning.converge import Outcome
 from provisioning.errors import ConfigurationError, ExitCode
 from provisioning.failed_hosts import DONE
 from provisioning.given_secrets import require_api_keys
 from provisioning.inventory import HostEntry
+from provisioning.outcome import Outcome
 from provisioning.report import console
 from provisioning.server_environment import url
 from provisioning.spelling import did_you_mean

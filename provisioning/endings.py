@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from provisioning.converge import Outcome
 from provisioning.errors import ProvisioningError, SkippedError
+from provisioning.outcome import Outcome
 
 PAUSE = 3.0
 """Seconds for which an ending is kept back: where all end together, the summary says it."""

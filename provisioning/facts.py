@@ -43,10 +43,13 @@ _PROBES = {
     "memory": "grep -E '^(MemTotal|MemAvailable):' /proc/meminfo; "
     "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null; :",
     "init": "if [ -d /run/systemd/system ]; then echo systemd; systemctl --version | head -n 1; else echo none; fi",
+    # What links to a file called python3.N is Python 3.N: to start each to hear it say so is what costs most here.
     "python": "for p in /usr/bin/python3 /usr/bin/python3.[0-9]* /usr/local/bin/python3 "
     "/usr/local/bin/python3.[0-9]*; do "
-    'case $p in *-config|*[*]*) continue;; esac; [ -x "$p" ] && '
-    '"$p" -c \'import sys; print(sys.executable, "%d.%d" % sys.version_info[:2])\' 2>/dev/null; done; :',
+    'case $p in *-config|*[*]*) continue;; esac; [ -x "$p" ] || continue; '
+    'file=$(readlink -f "$p"); version=${file##*/python}; case $version in 3.*[!0-9]*|3.|[!3]*|3) '
+    'version=$("$p" -ISc \'import sys; print("%d.%d" % sys.version_info[:2])\' 2>/dev/null);; esac; '
+    'echo "$p $version"; done; :',
     "manager": f"cat {MANAGER_RECORD} 2>/dev/null; :",
     "compilers": "cd /usr/bin; for c in gcc g++ gcc-[0-9]* g++-[0-9]*; do case $c in *[*]*) continue;; esac; "
     'printf "%s %s\\n" "$c" "$($c -dumpfullversion 2>/dev/null)"; done',

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from shlex import quote
 
 from provisioning import wheel_store
-from provisioning.converge import Outcome
 from provisioning.errors import ConfigurationError, ProvisioningError
 from provisioning.inventory import LOCALHOST, HostEntry, Inventory
 from provisioning.inventory_file import inventory_file
+from provisioning.outcome import Outcome
 from provisioning.report import Report
 
 DONE = ("ok", "changed")

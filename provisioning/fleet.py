@@ -7,21 +7,23 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import nullcontext
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from provisioning import steps
 from provisioning.batches import ALL_AT_ONCE, Batch, Rollout
-from provisioning.converge import Outcome
 from provisioning.endings import Endings
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 from provisioning.host import Host, network_environment
 from provisioning.inventory import HostEntry
+from provisioning.outcome import Outcome
+from provisioning.parallel import HOSTS
+from provisioning.profile import PROFILE
 from provisioning.prompts import ask_secret, read_secret_file
-from provisioning.report import Report
 from provisioning.transport.base import Transport
 from provisioning.transport.local import LocalTransport
 
-PARALLEL = 32
-"""Hosts at work at once."""
+if TYPE_CHECKING:
+    from provisioning.report import Report
 
 T = TypeVar("T")
 
@@ -85,9 +87,12 @@ def _transport(entry: HostEntry, patient: bool) -> Transport:
     if not patient:
         return SshTransport(entry.name, lambda: open_connection(target), reconnect=lambda: open_connection(target))
     first, again = connecting(entry.settings.connect_attempts), connecting_again()
-    return SshTransport(
-        entry.name, lambda: first(open_connection, target), reconnect=lambda: again(open_connection, target)
-    )
+
+    def connect() -> Any:
+        with PROFILE.phase(entry.name, "connect"):
+            return first(open_connection, target)
+
+    return SshTransport(entry.name, connect, reconnect=lambda: again(open_connection, target))
 
 
 def on_each(
@@ -110,9 +115,13 @@ def on_each(
         finally:
             host.close()
 
-    pool = ThreadPoolExecutor(max_workers=min(PARALLEL, max(1, len(entries))))
+    PROFILE.mark("hosts")
+    if any(entry.ssh.connection != "local" for entry in entries):
+        import fabric  # noqa: F401 - once, before many threads would wait for one another to do it
+    pool = ThreadPoolExecutor(max_workers=min(HOSTS.get(), max(1, len(entries))))
     try:
         working = [pool.submit(guarded, entry) for entry in entries]
+        steps.load()  # while the hosts are yet to answer
         # Python notes a signal at once, yet acts on one that came just before an endless wait only after that wait.
         while wait(working, timeout=0.5).not_done:
             meanwhile()

@@ -6,11 +6,9 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-import yaml
+from provisioning import data
 
-DATA = Path(__file__).with_name("drivers.yaml")
 GIB = 1 << 30
 
 # Asks for nothing where there is no nvidia-smi. WSL and some containers keep it where no PATH leads. Old drivers do not
@@ -69,7 +67,7 @@ def driver_of(gpus: tuple[Gpu, ...]) -> str:
 
 @functools.cache
 def _least_drivers() -> Mapping[str, str]:
-    return {row["cuda"]: row["driver"] for row in yaml.safe_load(DATA.read_text("utf-8"))["drivers"]}
+    return {row["cuda"]: row["driver"] for row in data.read("drivers.yaml")["drivers"]}
 
 
 def least_driver(cuda: str) -> str:

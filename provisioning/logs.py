@@ -10,10 +10,10 @@ from rich.text import Text
 
 from provisioning import converge, fleet, log_entries
 from provisioning.commands import load
-from provisioning.converge import Outcome
 from provisioning.errors import ExitCode
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
+from provisioning.outcome import Outcome
 from provisioning.report import Report, console
 from provisioning.resources.service import Service
 from provisioning.services import services_of

@@ -9,10 +9,10 @@ from functools import partial
 from typing import TypeVar
 
 from provisioning import converge, fleet
-from provisioning.converge import Outcome
 from provisioning.errors import CommandError, ExitCode, ProvisioningError, UnreachableError
 from provisioning.inventory import HostEntry
 from provisioning.logs import Printer, Reader, readers
+from provisioning.outcome import Outcome
 from provisioning.pulse import growing_waits
 from provisioning.report import Report
 from provisioning.resources.service import Service

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any
 
+from provisioning import data
 from provisioning.errors import IncompatibleError
 
 
@@ -20,10 +20,8 @@ class Installer:
 
 @cache
 def _data() -> dict[str, Any]:
-    import yaml
-
-    data: dict[str, Any] = yaml.safe_load(resources.files("provisioning").joinpath("miniconda.yaml").read_text())
-    return data
+    found: dict[str, Any] = data.read("miniconda.yaml")
+    return found
 
 
 def installer(version: str, architecture: str) -> Installer:

@@ -15,12 +15,12 @@ from invoke.context import Context
 from provisioning import commands, converge, fitting, fleet, job, lock, uv
 from provisioning.bundle import Bundle
 from provisioning.bundle_folder import Folder, Source
-from provisioning.converge import Outcome
 from provisioning.errors import CommandError, ConfigurationError, ExitCode, ProvisioningError
 from provisioning.host import Host, as_account, quote
 from provisioning.inventory import HostEntry
 from provisioning.inventory_file import PROJECT
 from provisioning.needs import Needs
+from provisioning.outcome import Outcome
 from provisioning.progress import Sending
 from provisioning.report import Report
 from provisioning.site import TOOLS, Site

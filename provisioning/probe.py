@@ -1,8 +1,9 @@
 """Many read-only probes as one script, and its output taken apart again.
 
-Each probe runs in a shell of its own under `timeout`, its input at its end, its output framed by a random tag: a probe
-that hangs, fails or prints rubbish spoils no other. It reaches its shell through a pipe: it may hold the password of a
-mirror, and a command line shows.
+They run together in one shell, each in a subshell, its input at its end, its output framed by a random tag: to start
+programs is what looking costs. Where one hangs, or kills that shell, all are asked again apart, each in a shell of its
+own under `timeout`: a probe that hangs, fails or prints rubbish spoils no other. Probes reach their shell through a
+pipe: one may hold the password of a mirror, and a command line shows.
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ from provisioning.errors import ProbeError
 from provisioning.host import Host
 
 TIMEOUT = 20
-"""Seconds that one probe may take, where the host's settings say nothing else (`look_timeout`)."""
+"""Seconds that one probe may take, where the host's settings say nothing else (`look_timeout`).
+
+Together they may take as many before they are asked apart."""
 HUNG = 3
 """Probes that may hang, one after another, before no other is begun: what hangs then is the host, or its disk."""
+
+_SHELL = "timeout -k 2 {limit} /bin/sh -c 'eval \"$(cat)\"'"
 
 
 @dataclass(frozen=True)
@@ -49,23 +54,34 @@ def new_tag() -> str:
     return f"probe-{secrets.token_hex(12)}"
 
 
-def script(probes: Sequence[str], tag: str, limit: int = TIMEOUT) -> str:
-    """Give one shell script that runs every probe in turn, each for `limit` seconds at most."""
+def together(probes: Sequence[str], tag: str, limit: int = TIMEOUT) -> str:
+    """Give a shell script that runs every probe in turn, all in one shell, for `limit` seconds in all.
+
+    What is missing in its output went wrong.
+    """
+    each = (_framed(f"(eval {shlex.quote(probe)}) </dev/null 2>&1; code=$?", tag, n) for n, probe in enumerate(probes))
+    return "\n".join(["export LC_ALL=C.UTF-8", f"{_SHELL.format(limit=limit)} <<'{tag}'", *each, tag])
+
+
+def apart(probes: Sequence[str], tag: str, limit: int = TIMEOUT) -> str:
+    """Give a shell script that runs every probe in turn, each in a shell of its own, for `limit` seconds at most."""
+    shell = _SHELL.format(limit=limit)
     lines = ["export LC_ALL=C.UTF-8; hung=0"]
     for number, probe in enumerate(probes):
-        lines.append(
-            f"printf '\\n{tag} {number} begin\\n'; "
-            f"if [ $hung -lt {HUNG} ]; then "
-            f"printf '%s\\n' {shlex.quote(probe)} | timeout -k 2 {limit} /bin/sh -c 'eval \"$(cat)\"' 2>&1; "
-            "else (exit 124); fi; "
-            "code=$?; case $code in 124|137) hung=$((hung + 1)) ;; *) hung=0 ;; esac; "
-            f"printf '\\n{tag} {number} end %s\\n' \"$code\""
+        run = (
+            f"if [ $hung -lt {HUNG} ]; then printf '%s\\n' {shlex.quote(probe)} | {shell} 2>&1; else (exit 124); fi; "
+            "code=$?; case $code in 124|137) hung=$((hung + 1)) ;; *) hung=0 ;; esac"
         )
+        lines.append(_framed(run, tag, number))
     return "\n".join(lines)
 
 
+def _framed(command: str, tag: str, number: int) -> str:
+    return f"printf '\\n{tag} {number} begin\\n'; {command}; printf '\\n{tag} {number} end %s\\n' \"$code\""
+
+
 def parse(output: str, tag: str, count: int, limit: int = TIMEOUT) -> list[Probed]:
-    """Take the output of `script` apart: one result for each probe, in order.
+    """Take the output of a script apart: one result for each probe, in order.
 
     Raises `ProbeError` when a result is missing: the script was cut off.
     """
@@ -79,10 +95,18 @@ def parse(output: str, tag: str, count: int, limit: int = TIMEOUT) -> list[Probe
 def ask(
     host: Host, probes: Sequence[str], *, as_root: bool = True, prefix: str = "", timeout: float | None = None
 ) -> list[Probed]:
-    """Run all probes on a host in one round trip. `prefix` is shell that runs before them; `timeout`: s of silence."""
+    """Run all probes on a host in one round trip, or two where one of them spoils it.
+
+    `prefix` is shell that runs before them; `timeout`: seconds of silence.
+    """
     tag = new_tag()
-    result = host.run(prefix + script(probes, tag, host.look_timeout), as_root=as_root, timeout=timeout, check=False)
-    try:
-        return parse(result.stdout, tag, len(probes), host.look_timeout)
-    except ProbeError as error:
-        raise ProbeError(f"{host.name}: {error.message}", cause=result.words) from error
+    for script in (together, apart):
+        whole = prefix + script(probes, tag, host.look_timeout)
+        result = host.run(whole, as_root=as_root, timeout=timeout, check=False)
+        try:
+            return parse(result.stdout, tag, len(probes), host.look_timeout)
+        except ProbeError as error:
+            failure = ProbeError(f"{host.name}: {error.message}", cause=result.words)
+            if tag not in result.stdout:
+                break  # no shell came to run them
+    raise failure

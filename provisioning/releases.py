@@ -7,16 +7,12 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from provisioning import gpus
+from provisioning import data, gpus
 from provisioning.errors import IncompatibleError
 
 Device = Literal["cpu", "cuda"]
-DATA = Path(__file__).with_name("releases.yaml")
 
 
 @dataclass(frozen=True)
@@ -83,6 +79,7 @@ def cpu_torch(version: str, architecture: str) -> str:
     return f"{version}+cpu" if architecture == "x86_64" else version
 
 
+@functools.cache
 def number(version: str) -> tuple[int, ...]:
     """A version as something that sorts: `0.6.6.post1` after `0.6.6`, and 3.10 after 3.9."""
     return tuple(int(part) for part in re.findall(r"\d+", version))
@@ -112,7 +109,7 @@ def _release(row: Mapping[str, Any]) -> Release:
 @functools.cache
 def load() -> tuple[Release, ...]:
     """Every known release, newest first."""
-    rows = yaml.safe_load(DATA.read_text("utf-8"))["releases"]
+    rows = data.read("releases.yaml")["releases"]
     return tuple(sorted(map(_release, rows), key=lambda release: number(release.version), reverse=True))
 
 

@@ -9,11 +9,12 @@ from invoke.context import Context
 
 from provisioning import fleet, lock, made
 from provisioning.commands import load
-from provisioning.converge import Change, Outcome, survey
+from provisioning.converge import survey
 from provisioning.errors import CommandError, ExitCode
 from provisioning.facts import STATE
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
+from provisioning.outcome import Change, Outcome
 from provisioning.prompts import confirm
 from provisioning.report import Report
 

@@ -21,7 +21,7 @@ from provisioning.standing import Standing
 from provisioning.transfer import Said
 
 if TYPE_CHECKING:
-    from provisioning.converge import Outcome
+    from provisioning.outcome import Outcome
 
 
 def console(*, stderr: bool = False) -> Console:

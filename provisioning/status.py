@@ -10,11 +10,11 @@ from typing import Any
 
 from provisioning import converge, fleet, probe, service_status, steps
 from provisioning.commands import as_object, load
-from provisioning.converge import Outcome
 from provisioning.errors import ExitCode, ProvisioningError, UnreachableError
 from provisioning.given_secrets import require_api_keys
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
+from provisioning.outcome import Outcome
 from provisioning.report import Report
 from provisioning.service_status import ServiceStatus
 from provisioning.services import services_of

@@ -17,10 +17,10 @@ from rich.live import Live
 from rich.text import Text
 
 from provisioning import fleet, status
-from provisioning.converge import Outcome
 from provisioning.errors import ExitCode, ProvisioningError, UnreachableError
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
+from provisioning.outcome import Outcome
 from provisioning.pulse import growing_waits
 from provisioning.report import console
 from provisioning.status import Fared

@@ -29,17 +29,17 @@ class Program(Resource):
         return f"program that {self.purpose}"
 
     def probe(self) -> str:
-        """Print hash, mode, owner and group of each file."""
+        """Print the hash of each file, then the mode, owner and group of each."""
         return (
-            f"cd {LIBRARY} 2>/dev/null && for file in {_words(self.files)}; do "
-            '[ -L "$file" ] || ! [ -f "$file" ] || printf "%s %s %s\\n" "$file" '
-            '"$(sha256sum <"$file" | cut -d" " -f1)" "$(stat -c "%a %U %G" "$file")"; done; :'
+            f"cd {LIBRARY} 2>/dev/null || exit 0; set --; for file in {_words(self.files)}; do "
+            '[ -L "$file" ] || ! [ -f "$file" ] || set -- "$@" "$file"; done; '
+            '[ $# = 0 ] || { sha256sum -- "$@" && stat -c "%n %a %U %G" -- "$@"; }'
         )
 
     def diff(self, actual: str) -> Difference | None:
         """Compare hashes, modes and owners."""
         there = set(actual.splitlines())
-        differ = [file for file in self.files if f"{file} {_hash(file)} {STATE}" not in there]
+        differ = [each for each in self.files if not {f"{_hash(each)}  {each}", f"{each} {STATE}"} <= there]
         if not differ:
             return None
         named = ", ".join(differ) if len(differ) < len(self.files) else f"{len(differ)} files"

@@ -123,12 +123,16 @@ class SystemdService(Service):
         """Print `active`, `enabled`, `reload`, `phase` and `fingerprint`."""
         unit = quote(f"vllm@{self.service}.service")
         return (
-            f'show() {{ systemctl show {unit} -p "$1" --value; }}; pid=$(show MainPID) || exit 1; '
+            # One question: systemctl takes longer to start than to answer.
+            "properties=MainPID,ActiveState,LoadState,NeedDaemonReload,UnitFileState\n"
+            f'shown=$(systemctl show {unit} -p "$properties") || exit 1\n'
+            "while IFS== read -r name value; do case $name in MainPID) pid=$value ;; ActiveState) active=$value ;; "
+            "LoadState) load=$value ;; NeedDaemonReload) reload=$value ;; UnitFileState) file=$value ;; esac; done"
+            " <<END\n$shown\nEND\n"
             # systemd calls a unit that does not exist inactive; and the template makes every name one that does.
-            f'active=$(show ActiveState); {{ [ "$(show LoadState)" != not-found ] && [ -e {self._settings} ]; }} || '
-            f'[ "$active" != inactive ] || active={ABSENT}; echo "active=$active"; '
-            'echo "reload=$(show NeedDaemonReload)"; '
-            '[ "$(show UnitFileState)" = enabled ] && echo enabled=yes || echo enabled=no; '
+            f'{{ [ "$load" != not-found ] && [ -e {self._settings} ]; }} || '
+            f'[ "$active" != inactive ] || active={ABSENT}; echo "active=$active"; echo "reload=$reload"; '
+            '[ "$file" = enabled ] && echo enabled=yes || echo enabled=no; '
             + readiness.phase(self.service)
             + f"; {FINGERPRINT}; :"
         )

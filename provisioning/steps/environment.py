@@ -114,7 +114,12 @@ def _add_paths(site: Site) -> str:
 
 def _environment(site: Site, script: str) -> Product:
     python, folders = quote(site.environment_python), site.site_packages
-    version = as_account(site.account, site.home, f"{python} -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'")
+    asked = as_account(site.account, site.home, f"{python} -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'")
+    # The system's interpreter says what it is by its name, and need not be started to be asked.
+    version = (
+        f"file=$(readlink -f {python}); case $file in {quote(site.environment)}/*) file=;; esac; "
+        f"case $file in */python3.[0-9]|*/python3.[0-9][0-9]) echo ${{file##*/python}};; *) {asked};; esac"
+    )
     return Product(
         title=f"environment {site.environment}",
         # The account may not exist yet, and root runs no interpreter of another account's.

@@ -6,16 +6,14 @@ import logging
 import os
 import shlex
 import socket
-import threading
-from pathlib import Path
 from typing import Any
 
 from provisioning.errors import ConfigurationError, UnreachableError
 from provisioning.prompts import ask_secret
+from provisioning.transport import known_hosts
 from provisioning.transport.limits import reason, within
 from provisioning.transport.target import LOGIN, SshTarget, go_through, time_limit
 
-_known_hosts_lock = threading.Lock()
 # Its errors reach people as ours; its own log lines would only stand between them.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
@@ -93,7 +91,7 @@ def _explained(error: Exception, connection: Any, target: SshTarget, *, answered
             f"{target.name}: the host key of {where} has CHANGED",
             cause=f"{error.key.get_name()} {fingerprint(error.key)} is not the key in known_hosts. "
             "The host was reinstalled, or somebody answers in its place.",
-            remedy=f"If you know why, forget the old key: ssh-keygen -R '{_known_name(connection)}'",
+            remedy=f"If you know why, forget the old key: ssh-keygen -R '{known_hosts.name_of(connection)}'",
         )
     if isinstance(error, paramiko.AuthenticationException):
         return _refused(connection, target, str(error))
@@ -133,17 +131,6 @@ def fingerprint(key: Any) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
 
 
-def _known_name(connection: Any) -> str:
-    return connection.host if connection.port == 22 else f"[{connection.host}]:{connection.port}"
-
-
-def _known_hosts_files(connection: Any) -> list[Path]:
-    configured = connection.ssh_config.get("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2")
-    # paramiko drops the quotes of a single path with spaces.
-    names = [configured] if os.path.exists(os.path.expanduser(configured)) else configured.split()
-    return [Path(os.path.expanduser(name)) for name in names]
-
-
 def _check_host_keys(connection: Any, target: SshTarget) -> None:
     """Check the host keys of the connection and of every jump host on its way (Fabric would accept any)."""
     import paramiko
@@ -154,33 +141,21 @@ def _check_host_keys(connection: Any, target: SshTarget) -> None:
         def missing_host_key(self, client: Any, hostname: str, key: Any) -> None:
             if not target.accept_new_host_keys:
                 raise _unknown_host_key(hop, target, key)
-            with _known_hosts_lock:
-                _append_known_host(_known_hosts_files(hop)[0], hostname, key)
-                client.get_host_keys().add(hostname, key.get_name(), key)
+            known_hosts.append(hop, hostname, key)
 
     hop = connection
     hop.client.set_missing_host_key_policy(Policy())
-    hop.client.load_system_host_keys("/etc/ssh/ssh_known_hosts") if Path("/etc/ssh/ssh_known_hosts").exists() else None
-    for file in _known_hosts_files(hop):
-        if file.exists():
-            hop.client.load_system_host_keys(str(file))
+    known_hosts.tell(hop)
     if hop.gateway and not isinstance(hop.gateway, str):
         _check_host_keys(hop.gateway, target)
 
 
 def _unknown_host_key(connection: Any, target: SshTarget, key: Any) -> UnreachableError:
     return UnreachableError(
-        f"{target.name}: the host key of {_known_name(connection)} is not known",
+        f"{target.name}: the host key of {known_hosts.name_of(connection)} is not known",
         cause=f"It presented {key.get_name()} {fingerprint(key)}.",
         remedy="Compare that fingerprint with the host's (on it: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), "
         f"then add it: ssh-keyscan -p {connection.port} {connection.host} "
-        f">> {shlex.quote(str(_known_hosts_files(connection)[0]))}\n"
+        f">> {shlex.quote(str(known_hosts.files(connection)[0]))}\n"
         "Or set `host_keys: accept-new` in the inventory to add unknown keys at the first connection.",
     )
-
-
-def _append_known_host(file: Path, hostname: str, key: Any) -> None:
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    separator = "" if not file.exists() or file.read_bytes()[-1:] in (b"", b"\n") else "\n"
-    with file.open("a") as known_hosts:
-        known_hosts.write(f"{separator}{hostname} {key.get_name()} {key.get_base64()}\n")

@@ -40,7 +40,7 @@ from hosts.watching import command_lines
 
 from provisioning import converge, fleet, inventory, steps
 from provisioning.clients.demo_model import QUESTIONS
-from provisioning.converge import Outcome
+from provisioning.outcome import Outcome
 from provisioning.report import Report
 
 pytestmark = pytest.mark.timeout(1200)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from provisioning import converge, fleet, inventory, steps
-from provisioning.converge import Outcome
+from provisioning.outcome import Outcome
 from provisioning.report import Report
 
 from .controller import Controller

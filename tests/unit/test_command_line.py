@@ -66,7 +66,7 @@ def invoke(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["chat", "hi", "--max-tokens", "x"], "--max-tokens: should be an integer of at least 1, not 'x'"),
         (["plan", "--model", "/srv/a\nb"], "--model: should be an absolute path"),
         (["bench", "downlod"], 'no benchmark is called "downlod"\n  → Did you mean "download"?'),
-        (["bench", "x"], "Known are compile, download, serving."),
+        (["bench", "x"], "Known are compile, converge, download, serving."),
         (["plan", "--inventory", "x" * 5000], "cannot be read\n    File name too long"),
     ],
 )

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -122,10 +122,11 @@ def test_uvs_settings(tools: Tools, tmp_path: Path) -> None:
     assert SECRET not in tools.command_lines()
 
 
-def test_probes(tools: Tools) -> None:
+@pytest.mark.parametrize("script", [probe.together, probe.apart])
+def test_probes(tools: Tools, script: Callable[..., str]) -> None:
     tools.watch("timeout")
     tag = probe.new_tag()
-    said = tools.run(probe.script([f"printf %s {quote(CONTENT)}", f": {URL}; cat; exit 3"], tag) + "\n:")
+    said = tools.run(script([f"printf %s {quote(CONTENT)}", f": {URL}; cat; exit 3"], tag) + "\n:")
     assert probe.parse(said, tag, 2) == [probe.Probed(0, CONTENT), probe.Probed(3, "")]
     assert SECRET not in tools.command_lines()
 

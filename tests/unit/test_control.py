@@ -21,9 +21,7 @@ from provisioning.transport.local import LocalTransport
 SYSTEMCTL = """#!/bin/sh
 case $* in
     stop*) [ {stops} = 0 ] || echo "Failed to stop it: Access denied" >&2; exit {stops} ;;
-    *ActiveState*) echo {active} ;;
-    *LoadState*) echo {load} ;;
-    *MainPID*) echo 0 ;;
+    show*) printf '%s\\n' MainPID=0 ActiveState={active} LoadState={load} NeedDaemonReload=no UnitFileState=enabled ;;
 esac
 """
 

@@ -11,7 +11,7 @@ import pytest
 
 from provisioning import retry
 from provisioning.commands import as_object
-from provisioning.converge import Change, Looked, Outcome, differences
+from provisioning.converge import Looked, differences
 from provisioning.errors import (
     CommandError,
     ConnectionLostError,
@@ -24,6 +24,7 @@ from provisioning.errors import (
 from provisioning.fleet import exit_code
 from provisioning.host import _END, _RUN
 from provisioning.lock import Lock
+from provisioning.outcome import Change, Outcome
 from provisioning.resources import Difference, Directory
 from provisioning.retry import connecting, connecting_again, following
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from provisioning import endings
-from provisioning.converge import Outcome
 from provisioning.endings import Endings
 from provisioning.errors import SkippedError, UnreachableError
+from provisioning.outcome import Outcome
 
 
 def test_endings_are_told_once_when_others_still_work(monkeypatch: pytest.MonkeyPatch) -> None:

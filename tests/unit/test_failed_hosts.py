@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from provisioning import inventory
-from provisioning.converge import Outcome
 from provisioning.errors import ConfigurationError, ProvisioningError
 from provisioning.failed_hosts import FailedHosts
 from provisioning.inventory import Inventory
+from provisioning.outcome import Outcome
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,9 @@ from sites import site
 
 from provisioning import doctor, facts
 from provisioning.commands import as_object
-from provisioning.converge import Change, Outcome
 from provisioning.errors import CommandError
 from provisioning.masking import holds_login, masked, server_of
+from provisioning.outcome import Change, Outcome
 from provisioning.report import Report
 from provisioning.resources import DefaultCompiler, Difference, File, Resource
 from provisioning.resources.apt_mirror import AptMirror

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,13 @@ from hypothesis import strategies as st
 
 from provisioning import probe
 from provisioning.errors import ProbeError
-from provisioning.probe import Probed, new_tag, parse, script
+from provisioning.host import Host
+from provisioning.probe import Probed, ask, new_tag, parse
+from provisioning.transport.local import LocalTransport
 
 
 def run(*probes: str, limit: int = probe.TIMEOUT) -> list[Probed]:
-    tag = new_tag()
-    whole = script(probes, tag, limit)
-    done = subprocess.run(["sh"], input=whole, capture_output=True, text=True, check=False, timeout=60)
-    return parse(done.stdout, tag, len(probes), limit)
+    return ask(Host("here", LocalTransport(), look_timeout=limit), probes, as_root=False)
 
 
 def test_each_has_its_own_exit_code_and_output() -> None:
@@ -49,6 +47,20 @@ def test_each_has_its_own_exit_code_and_output() -> None:
 def test_a_broken_probe_spoils_no_neighbour(broken: str) -> None:
     before, _, after = run("echo before", broken, "echo after")
     assert (before, after) == (Probed(0, "before\n"), Probed(0, "after\n"))
+
+
+def test_only_what_spoils_all_takes_a_second_round_trip() -> None:
+    for broken, trips in (("exit 3; (", 1), ("kill -9 $$", 2)):
+        host = Host("here", LocalTransport())
+        assert [each.output for each in ask(host, ["echo 1", broken, "echo 3"], as_root=False)][::2] == ["1\n", "3\n"]
+        assert host.round_trips == trips
+
+
+def test_a_host_without_a_shell_is_not_asked_twice() -> None:
+    host = Host("here", LocalTransport())
+    with pytest.raises(ProbeError, match="here: only 0 of 1 probes answered") as caught:
+        ask(host, ["echo 1"], as_root=False, prefix="echo 'no shell for you' >&2; exit 1\n")
+    assert (caught.value.cause, host.round_trips) == ("no shell for you", 1)
 
 
 def test_a_probe_that_hangs_is_cut_off() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from provisioning.converge import Change, Outcome
 from provisioning.errors import CommandError
+from provisioning.outcome import Change, Outcome
 from provisioning.report import Report, console
 
 ODD = "core.py:100: foo [/b] [bold]x[/] [red"

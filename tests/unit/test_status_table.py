@@ -10,8 +10,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from provisioning import status, status_table, status_watch
-from provisioning.converge import Change, Outcome
 from provisioning.errors import UnreachableError
+from provisioning.outcome import Change, Outcome
 from provisioning.service_status import ServiceStatus
 from provisioning.status import Fared
 

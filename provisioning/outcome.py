@@ -1,0 +1,43 @@
+"""How it went on one host: what was changed, or would be, and what failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from provisioning.errors import ProvisioningError, SkippedError, UnreachableError
+from provisioning.masking import masked
+
+if TYPE_CHECKING:
+    from provisioning.site import Site
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between a host and its settings; URLs in it lose their passwords."""
+
+    step: str
+    resource: str
+    diff: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "resource", masked(self.resource))
+        object.__setattr__(self, "diff", masked(self.diff))
+
+
+@dataclass
+class Outcome:
+    """How it went on one host."""
+
+    host: str
+    status: str = "ok"
+    """`ok`, `changed`, `failed`, `unreachable` or `skipped`."""
+    changes: list[Change] = field(default_factory=list)
+    error: ProvisioningError | None = None
+    site: Site | None = None
+
+    def fail(self, error: ProvisioningError) -> None:
+        """Note how it failed; a host that was skipped has no error of its own."""
+        skipped = isinstance(error, SkippedError)
+        self.error = None if skipped else error
+        self.status = "skipped" if skipped else "unreachable" if isinstance(error, UnreachableError) else "failed"
