@@ -79,7 +79,7 @@ class LocalTransport:
             _end(process)
 
     @contextmanager
-    def forward(self, address: str, port: int) -> Iterator[str]:
+    def forward(self, address: str, port: int, local_port: int = 0) -> Iterator[str]:
         """Give the place itself: it is on this machine already."""
         yield f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
