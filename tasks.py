@@ -322,6 +322,24 @@ def chat(
     return conversation.chat(inventory, hosts, service, question, whole_number("--max-tokens", max_tokens))
 
 
+@task(
+    help={
+        **COMMON,
+        **ONE_SERVICE,
+        "language": "curl, python, or all: Python in a shell, too.",
+        "run": "Run them here, one after another.",
+    }
+)
+@command
+def curl(
+    ctx: Context, hosts: str = "", inventory: str = "", service: str = "", language: str = "all", run: bool = False
+) -> Any:
+    """Print snippets that ask a service: curl, and Python with the OpenAI client; streamed, and not."""
+    from provisioning import pasting
+
+    return pasting.curl(inventory, hosts, service, language, run=run)
+
+
 @task(help={**COMMON, "yes": "Do not ask.", "keep_models": "Leave the models' folders."})
 @command
 def remove(ctx: Context, hosts: str = "", inventory: str = "", yes: bool = False, keep_models: bool = False) -> Any:
@@ -396,6 +414,7 @@ namespace = Collection(
     stop,
     restart,
     chat,
+    curl,
     remove,
     schema,
     test,

@@ -316,6 +316,18 @@ def test_settings_key_and_drop_in_take_effect_together(story: Story) -> None:
     assert "nothing to do" in story.type("up")
 
 
+def test_snippets_run_as_they_are_printed(story: Story) -> None:
+    """Over a tunnel of their own, with a key that shows nowhere."""
+    seen: set[str] = set()
+    with command_lines(seen):
+        said = story.type("curl", "--run")
+    assert said.count(QUESTIONS[QUESTION]) == 3
+    assert said.count("data: ") > 5
+    assert any("/v1/chat/completions" in line for line in seen)
+    assert story.key
+    assert not [line for line in seen if story.key in line]
+
+
 def test_another_folder_beside_it_without_editing_a_file(story: Story) -> None:
     """Two services on one host; the first is left alone."""
     story.machine.run("cp -a /var/lib/vllm/ModelSpace/demo '/srv/other model' && chmod -R a+rX '/srv/other model'")
