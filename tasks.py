@@ -11,7 +11,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from provisioning.command_line import COMMON, command, whole_number
+from provisioning.command_line import COMMON, WithOptionalWord, command, whole_number
 
 ROLLING = {
     "serial": "Hosts at a time: a number, a percentage such as 25%, or several with commas between.",
@@ -22,6 +22,7 @@ VERBOSE = {"verbose": "Show every line of every log."}
 CHANGING = {**COMMON, **ROLLING, **VERBOSE}
 OFFLINE = {"offline": "A folder that `bundle` packed: everything comes from it, and no host asks a network."}
 SERVICE = {"service": "Name of one service; all of the host's if left out."}
+ONE_SERVICE = {"service": "Name of the service; the host's first if left out."}
 MODEL = {
     "model": "Serve this instead: a name of `models`, OWNER/NAME to download, or a folder on the host.",
     "service": "With --model: whose model to replace; the host's first service if left out.",
@@ -302,17 +303,41 @@ def restart(
 
 
 @task(
+    klass=WithOptionalWord,
     positional=["question"],
-    help={**COMMON, **SERVICE, "question": "What to ask.", "max_tokens": "Length of the answer at most, in tokens."},
+    help={
+        **COMMON,
+        **ONE_SERVICE,
+        "question": "What to ask; - takes it from standard input. Without one, talk at the terminal.",
+        "max_tokens": "Length of the answer at most, in tokens.",
+    },
 )
 @command
 def chat(
-    ctx: Context, question: str, hosts: str = "", inventory: str = "", service: str = "", max_tokens: str = "512"
+    ctx: Context, question: str = "", hosts: str = "", inventory: str = "", service: str = "", max_tokens: str = "512"
 ) -> Any:
-    """Ask a service, through the OpenAI client (and an SSH tunnel, for a remote host); the answer is streamed."""
+    """Ask a service, or talk to it, through the OpenAI client (and an SSH tunnel, for a remote host)."""
     from provisioning import conversation
 
     return conversation.chat(inventory, hosts, service, question, whole_number("--max-tokens", max_tokens))
+
+
+@task(
+    help={
+        **COMMON,
+        **ONE_SERVICE,
+        "language": "curl, python, or all: Python in a shell, too.",
+        "run": "Run them here, one after another.",
+    }
+)
+@command
+def curl(
+    ctx: Context, hosts: str = "", inventory: str = "", service: str = "", language: str = "all", run: bool = False
+) -> Any:
+    """Print snippets that ask a service: curl, and Python with the OpenAI client; streamed, and not."""
+    from provisioning import pasting
+
+    return pasting.curl(inventory, hosts, service, language, run=run)
 
 
 @task(help={**COMMON, "yes": "Do not ask.", "keep_models": "Leave the models' folders."})
@@ -421,6 +446,7 @@ namespace = Collection(
     stop,
     restart,
     chat,
+    curl,
     remove,
     init,
     schema,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import os
@@ -10,6 +11,12 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
+
+from invoke.exceptions import ParseError
+from invoke.parser.argument import Argument
+from invoke.parser.context import ParserContext
+from invoke.parser.parser import Parser
+from invoke.tasks import Task
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 
@@ -78,6 +85,27 @@ def _shared(options: dict[str, Any]) -> Iterator[None]:
     finally:
         if shown:
             print(*PROFILE.lines(), sep="\n", file=sys.stderr)
+
+
+class WithOptionalWord(Task[Body]):
+    """A task whose positional argument may be left out: Invoke itself knows only such that must be given."""
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """Leave its positional arguments as they are where the command line has them; else they are mere options.
+
+        Invoke would also take `--help` for one.
+        """
+        arguments: list[Argument] = super().get_arguments(ignore_unknown_help)
+        words = sys.argv[sys.argv.index(self.name) :] if self.name in sys.argv else []
+        context = ParserContext(self.name, args=copy.deepcopy(arguments))
+        try:
+            (parsed, *_) = Parser([context], ignore_unknown=True).parse_argv(words)
+            given = not any(re.match("-.", each.value) for each in parsed.positional_args)
+        except (ParseError, ValueError):
+            given = False
+        for argument in arguments:
+            argument.positional &= given
+        return arguments
 
 
 def _given(options: dict[str, Any], texts: Collection[str]) -> dict[str, Any]:

@@ -5,52 +5,79 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 
-from provisioning import fleet
+from provisioning.asking import Askable, OpenHosts, askable
 from provisioning.clients import chat as client
 from provisioning.commands import load
-from provisioning.errors import ConfigurationError, ExitCode
+from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 from provisioning.failed_hosts import DONE
 from provisioning.given_secrets import require_api_keys
 from provisioning.inventory import HostEntry
 from provisioning.outcome import Outcome
 from provisioning.report import console
 from provisioning.server_environment import url
-from provisioning.spelling import did_you_mean
 
 FIRST_QUESTION = "天空为什么是蓝色的？"
+STDIN = "-"
 
 
 def chat(path: str, hosts: str, service: str, question: str, max_tokens: int) -> ExitCode:
-    """Ask one service of one host, and stream its answer to standard output."""
+    """Ask one service of one host, and stream its answer to standard output.
+
+    Without a question it is a conversation, at a terminal; elsewhere, and for `-`, the question is standard input.
+    """
+    talking = not question and sys.stdin.isatty() and sys.stdout.isatty()
+    if not talking:
+        question = _question(question)
     entries = load(path, hosts)
-    able = [
-        entry for entry in entries if service in entry.settings.services or (not service and entry.settings.services)
-    ]
-    if not able:
-        known = sorted({name for entry in entries for name in entry.settings.services})
-        raise ConfigurationError(
-            f"no chosen host has the service {service!r}" if service else "no chosen host has a service",
-            cause=did_you_mean(service, known) if known else "The inventory defines none.",
-        )
-    entry = able[0]
-    require_api_keys([entry], service or next(iter(entry.settings.services)))
-    if len(able) > 1:
-        print(f"asking {entry.name} (choose with --hosts)", file=sys.stderr)
-    for text in ask_service(entry, service, question, max_tokens):
+    found = askable(entries, service)
+    first = found[0]
+    require_api_keys([first.entry], first.service.name)
+    if talking:
+        return _talk([first, *(each for each in askable(entries) if each != first)], max_tokens)
+    if len({each.entry.name for each in found}) > 1:
+        print(f"asking {first.entry.name} (choose with --hosts)", file=sys.stderr)
+    for text in _answer(first, question, max_tokens):
         print(text, end="", flush=True)
     print()
     return ExitCode.OK
 
 
-def ask_service(entry: HostEntry, service: str, question: str, max_tokens: int) -> Iterator[str]:
-    """Give the answer of a service of a host as it comes; the first service if none is named."""
-    resolved = entry.settings.resolved_services()
-    chosen = resolved[service or next(iter(resolved))]
-    host = fleet.open_host(entry)
-    try:
-        yield from client.answer(host, chosen, question, max_tokens)
-    finally:
-        host.close()
+def _question(given: str) -> str:
+    """The question, from standard input if need be. Raises `ConfigurationError` where there is none."""
+    question = given if given not in ("", STDIN) else sys.stdin.buffer.read().decode(errors="replace").strip()
+    if not question:
+        raise ConfigurationError("there is no question", remedy='For instance: invoke chat "Why is the sky blue?"')
+    return question
+
+
+def _talk(services: Sequence[Askable], max_tokens: int) -> ExitCode:
+    """Talk until the person leaves; what fails meanwhile is shown, and the conversation goes on."""
+    from provisioning.clients import slash
+    from provisioning.clients.dialogue import Dialogue, Parameters
+    from provisioning.clients.prompt import Prompt
+    from provisioning.clients.talk import Talk
+
+    with OpenHosts() as hosts:
+        talk = Talk(services, hosts, Dialogue(parameters=Parameters(max_tokens=max_tokens)))
+        prompt = Prompt(lambda: slash.completions(talk))
+        talk.say(f"asking {talk.dialogue.model} ({talk.asked.name}); /help says what else there is")
+        while (text := prompt.read(talk.dialogue.model)) is not None:
+            try:
+                if text.startswith("/"):
+                    if not slash.obey(talk, text):
+                        break
+                elif text.strip():
+                    talk.ask(text.strip())
+            except KeyboardInterrupt:
+                print()
+            except ProvisioningError as error:
+                talk.fail(error)
+    return ExitCode.OK
+
+
+def _answer(asked: Askable, question: str, max_tokens: int) -> Iterator[str]:
+    with OpenHosts() as hosts:
+        yield from client.answer(hosts.of(asked), asked.service, question, max_tokens)
 
 
 def introduce(entries: Sequence[HostEntry], outcomes: Sequence[Outcome]) -> None:
@@ -60,14 +87,13 @@ def introduce(entries: Sequence[HostEntry], outcomes: Sequence[Outcome]) -> None
     by_host = {outcome.host: outcome for outcome in outcomes}
     for entry in entries:
         outcome = by_host[entry.name]
-        if outcome.status not in DONE:
+        if outcome.status not in DONE or not entry.settings.services:
             continue
-        services = entry.settings.resolved_services()
-        for name, service in services.items():
-            where = f"{url(service)}/v1"
-            screen.print(f"{entry.name}: {name} serves {service.model} at {where}", style="green")
+        for asked in askable([entry]):
+            where = f"{url(asked.service)}/v1"
+            screen.print(f"{entry.name}: {asked.service.name} serves {asked.service.model} at {where}", style="green")
             if outcome.status == "changed":
                 screen.print(f"  ? {FIRST_QUESTION}\n  ", end="")
-                for text in ask_service(entry, name, FIRST_QUESTION, 200):
+                for text in _answer(asked, FIRST_QUESTION, 200):
                     screen.print(text, end="")
                 screen.print()

@@ -77,8 +77,12 @@ class Transport(Protocol):
         """
         ...
 
-    def forward(self, address: str, port: int) -> AbstractContextManager[str]:
-        """Give `HOST:PORT` of this machine, from where that address and port are reached as from the host."""
+    def forward(self, address: str, port: int, local_port: int = 0) -> AbstractContextManager[str]:
+        """Give `HOST:PORT` of this machine, from where that address and port are reached as from the host.
+
+        On the way to another host it is at `local_port` of the loopback; 0 takes a free one. Raises
+        `ConnectionRefusedError` where nobody listens there.
+        """
         ...
 
     def listen(self, take: Callable[[Stream], None]) -> AbstractContextManager[int]:

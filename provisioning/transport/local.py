@@ -79,8 +79,9 @@ class LocalTransport:
             _end(process)
 
     @contextmanager
-    def forward(self, address: str, port: int) -> Iterator[str]:
-        """Give the place itself: it is on this machine already."""
+    def forward(self, address: str, port: int, local_port: int = 0) -> Iterator[str]:
+        """Give the place itself: it is on this machine already. See `Transport.forward`."""
+        socket.create_connection((address, port), timeout=30).close()
         yield f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
     @contextmanager

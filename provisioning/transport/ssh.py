@@ -13,6 +13,7 @@ from typing import Any
 from provisioning.errors import ConnectionLostError
 from provisioning.transport.base import Completed, OnOutput, Reached, Stream, decoded_lines
 from provisioning.transport.limits import begin
+from provisioning.transport.tunnel import listening
 
 HELD_SILENCE = 60
 """Seconds to wait for a line of a command that is kept running, and for the host to take one."""
@@ -98,26 +99,27 @@ class SshTransport:
             channel.close()
 
     @contextmanager
-    def forward(self, address: str, port: int) -> Iterator[str]:
-        """Open a tunnel from a free local port.
+    def forward(self, address: str, port: int, local_port: int = 0) -> Iterator[str]:
+        """Open a tunnel; see `Transport.forward`.
 
-        Raises `ConnectionRefusedError` where nobody listens: Fabric's tunnel would let its client wait for ever.
+        Fabric's own listens some time after it has said so, and lets its clients wait for ever where nobody answers.
         """
-        import socket
-
         from paramiko.ssh_exception import ChannelException
 
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            local_port = int(free.getsockname()[1])
-        self._channel().close()
+        transport = self._transport()
+
+        def dial() -> Stream:
+            opened: Stream = transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=30)
+            return opened
+
         try:
-            transport = self._connection.client.get_transport()
-            transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=30).close()
+            dial().close()
         except ChannelException as error:
             raise ConnectionRefusedError(error.text) from error
-        with self._connection.forward_local(local_port, port, remote_host=address):
-            yield f"127.0.0.1:{local_port}"
+        except (OSError, EOFError, _ssh_exception()) as error:
+            raise self._lost(str(error) or type(error).__name__) from error
+        with listening(local_port, dial) as listens_at:
+            yield f"127.0.0.1:{listens_at}"
 
     @contextmanager
     def listen(self, take: Callable[[Stream], None]) -> Iterator[int]:

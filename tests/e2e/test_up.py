@@ -27,6 +27,7 @@ from hosts.serving import (
     answers,
     client,
     free_port,
+    metric,
     process,
     processes,
     served,
@@ -57,6 +58,8 @@ class Story:
     key: str = ""
     said: list[str] = field(default_factory=list)
     """All that the commands have printed since there is a key."""
+    person: Terminal | None = None
+    """Somebody who talks with the services while they are stopped and started."""
 
     @property
     def port(self) -> int:
@@ -85,6 +88,16 @@ def story(
     bare = served(pytestconfig, ssh_key, folder / "first")
     machine = module_machine("bookworm", like=bare.machine, start=False)
     return Story(bare, machine, Controller(folder / "later"), settings(bare.port))
+
+
+LONG = 3500
+"""Tokens of an answer that is to take its while."""
+
+
+def say(person: Terminal, text: str, *shown: str) -> None:
+    """Type a line into a conversation with the demo model, and wait for what is to be shown, and the next prompt."""
+    person.type(f"{text}\r")
+    person.wait_for(*shown, "demo>")
 
 
 def test_one_command_takes_a_bare_machine_to_an_answer(story: Story) -> None:
@@ -154,6 +167,30 @@ def test_plan_and_status_see_it_as_it_should_be(story: Story) -> None:
 
 def test_chat_goes_through_a_tunnel(story: Story) -> None:
     assert story.type("chat", QUESTION).strip() == QUESTIONS[QUESTION]
+
+
+def test_a_conversation_outlives_its_answers_and_its_connection(
+    story: Story, proxy: Callable[[Machine], Proxy]
+) -> None:
+    line = proxy(story.machine)
+    person = Terminal(story.controller.manage(story.machine, through=line, **story.settings), "chat")
+    person.wait_for(f"asking demo ({story.machine.name}/demo)", "demo>")
+    for text in ("temperature 0", "repetition_penalty 1", "ignore_eos true", f"max_tokens {LONG}"):
+        say(person, f"/set {text}", text.partition(" ")[0])
+    before = metric(story.port, "generation_tokens_total")
+    person.type("Hello\r")
+    person.wait_for(QUESTIONS["Hello"])
+    person.type("\x03")
+    person.wait_for("(stopped; what has come is kept)", "demo>")
+    wait_until(lambda: metric(story.port, "num_requests_running") == 0, "end of the request", 60)
+    assert metric(story.port, "generation_tokens_total") - before < LONG
+    line.cut()
+    say(person, "/clear", "Forgotten")
+    say(person, "/set ignore_eos", "max_tokens")
+    say(person, QUESTION, QUESTIONS[QUESTION])
+    person.type("/bye\r")
+    assert person.end() == 0
+    assert line.connections == 2
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -279,6 +316,18 @@ def test_settings_key_and_drop_in_take_effect_together(story: Story) -> None:
     assert "nothing to do" in story.type("up")
 
 
+def test_snippets_run_as_they_are_printed(story: Story) -> None:
+    """Over a tunnel of their own, with a key that shows nowhere."""
+    seen: set[str] = set()
+    with command_lines(seen):
+        said = story.type("curl", "--run")
+    assert said.count(QUESTIONS[QUESTION]) == 3
+    assert said.count("data: ") > 5
+    assert any("/v1/chat/completions" in line for line in seen)
+    assert story.key
+    assert not [line for line in seen if story.key in line]
+
+
 def test_another_folder_beside_it_without_editing_a_file(story: Story) -> None:
     """Two services on one host; the first is left alone."""
     story.machine.run("cp -a /var/lib/vllm/ModelSpace/demo '/srv/other model' && chmod -R a+rX '/srv/other model'")
@@ -293,6 +342,24 @@ def test_another_folder_beside_it_without_editing_a_file(story: Story) -> None:
     assert answer(story.port, key=story.key) == QUESTIONS[QUESTION]
     assert process(story.machine, f"--port {story.port}") == pid
     assert "nothing to do" in story.type("plan", "--model", "/srv/other model", "--service", "second")
+
+
+def test_a_conversation_with_two_services(story: Story) -> None:
+    """It goes on in the tests that stop and start them."""
+    person = story.person = Terminal(story.controller, "chat")
+    person.wait_for("demo>")
+    say(person, "/set temperature 0", "temperature 0.0")
+    say(person, "/set repetition_penalty 1", "repetition_penalty 1.0")
+    say(person, "word " * 300, "this is too long for demo", "context length")
+    say(person, "Hello", QUESTIONS["Hello"])
+    say(person, "/model", "* ", "/demo", "/second")
+    say(person, "/model second", "/second)")
+    person.type("/model other-model\r")
+    person.wait_for("asking other-model", "other-model>")
+    person.type("/clear\r")
+    person.wait_for("Forgotten", "other-model>")
+    person.type(f"{QUESTION}\r")
+    person.wait_for(QUESTIONS[QUESTION], "other-model>")
 
 
 def test_logs(story: Story) -> None:
@@ -326,6 +393,9 @@ def test_stop_leaves_no_process(story: Story) -> None:
     asked = story.controller.run("chat", "Hello")
     assert asked.code != 0
     assert "does not answer" in asked.output
+    assert story.person
+    story.person.type("Hello\r")
+    story.person.wait_for("second does not answer", "other-model>")
     journal = story.machine.run("journalctl --no-pager -o cat -u 'vllm@*'").stdout
     assert "Failed with result" not in journal
     assert "SIGKILL" not in journal
@@ -333,6 +403,14 @@ def test_stop_leaves_no_process(story: Story) -> None:
 
 def test_start(story: Story) -> None:
     assert "second: serving at" in story.type("start", "--service", "second")
+    assert story.person
+    story.person.type("/clear\r")
+    story.person.wait_for("Forgotten", "other-model>")
+    story.person.type(f"{QUESTION}\r")
+    story.person.wait_for(QUESTIONS[QUESTION], "other-model>")
+    story.person.type("\x04")
+    assert story.person.end() == 0
+    story.said.append(story.person.output)
     assert "serves already" in story.type("start", "--service", "second")
     assert list(processes(story.machine)).count("VLLM::EngineCore") == 1
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +90,13 @@ def answers(port: int) -> bool:
         return answer(port) == QUESTIONS[QUESTION]
     except openai.OpenAIError:
         return False
+
+
+def metric(port: int, name: str) -> float:
+    """Give one of the numbers that vLLM keeps of itself."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+        rows = re.findall(rf"^vllm:{name}\{{.*\}} (\S+)$", answer.read().decode(), re.MULTILINE)
+    return sum(map(float, rows))
 
 
 def wait_until(true: Callable[[], bool], what: str, timeout: float) -> float:

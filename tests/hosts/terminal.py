@@ -27,12 +27,15 @@ class Terminal:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         command = [str(INVOKE), "--search-root", str(controller.project), *arguments]
         command += ["--inventory", str(controller.inventory)] if inventory else []
-        environment = {**controller.environment, "TERM": "xterm-256color"}
+        # No terminal is here to say where its cursor is.
+        environment = {**controller.environment, "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"}
         environment.pop("CI", None)
         pipes = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
-        self.process = subprocess.Popen(command, cwd=controller.home, env=environment, **pipes, start_new_session=True)
+        program = ["setsid", "--ctty", *command]  # the terminal turns Ctrl-C into a signal for it
+        self.process = subprocess.Popen(program, cwd=controller.home, env=environment, **pipes)
         os.close(theirs)
         self.output = ""
+        self._read_up_to = 0
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -43,6 +46,16 @@ class Terminal:
             except OSError:  # nobody has the other side open any more
                 return
             self.output += chunk.decode(errors="replace")
+
+    @property
+    def news(self) -> str:
+        """What it has shown since something was typed."""
+        return self.output[self._read_up_to :]
+
+    def type(self, keys: str) -> None:
+        """Press keys; what is shown from now on is news."""
+        self._read_up_to = len(self.output)
+        os.write(self._ours, keys.encode())
 
     def wait_until(self, shown: Callable[[str], bool], what: str, timeout: float = 90) -> None:
         """Wait until its output is such."""
@@ -55,9 +68,18 @@ class Terminal:
             assert time.monotonic() < deadline, f"it did not show {what} within {timeout} s:\n{self.output}"
             time.sleep(0.05)
 
+    def wait_for(self, *words: str, timeout: float = 90) -> str:
+        """Wait until these words, one after another, are news; give the news."""
+        self.wait_until(lambda _: _in_order(self.news, words), f"{words} in {self.news!r}", timeout)
+        return self.news
+
     def interrupt(self) -> int:
         """Press Ctrl-C; give the exit code."""
         self.process.send_signal(signal.SIGINT)
+        return self.end()
+
+    def end(self) -> int:
+        """Wait until it ends; give the exit code."""
         code = self.process.wait(30)
         self._reader.join(10)
         return code
@@ -90,3 +112,12 @@ class Dialogue(Terminal):
         code = self.process.wait(240)
         self._reader.join(10)
         return code
+
+
+def _in_order(text: str, words: tuple[str, ...]) -> bool:
+    place = 0
+    for word in words:
+        if (place := text.find(word, place)) < 0:
+            return False
+        place += len(word)
+    return True

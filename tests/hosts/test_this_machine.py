@@ -96,6 +96,7 @@ def test_without_systemd_supervisord_is_chosen_and_said_so(container: Container)
     (service,) = json.loads(container.type("status --json"))["hosts"]["localhost"]["services"]
     assert {"active": "active", "phase": "ready", "restarts": 0}.items() <= service.items()
     assert container.type(f"chat '{QUESTION}'").strip() == QUESTIONS[QUESTION]
+    assert container.type("curl --run").count(QUESTIONS[QUESTION]) == 3
     assert "serve: ready" in container.type("logs --lines 300")
 
 

@@ -121,6 +121,40 @@ def test_the_list_is_the_tasks() -> None:
         assert f"  {task} " in listed
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["chat"], "no inventory"),
+        (["chat", "-"], "no inventory"),
+        (["chat", "hello"], "no inventory"),
+        (["chat", "--service", "demo", "hello", "--max-tokens", "5"], "no inventory"),
+        (["chat", "--service", "demo"], "no inventory"),
+        (["chat", "hello", "again"], "No idea what 'again' is!"),
+        (["chat", "--nosuch"], "No idea what '--nosuch' is!"),
+        (["chat", ""], "--question is empty"),
+    ],
+    ids=str,
+)
+def test_the_question_may_be_left_out(typed: list[str], said: str) -> None:
+    """It is then what standard input says."""
+    program = [
+        Path(sys.executable).with_name("invoke"),
+        "--search-root",
+        PROJECT,
+        *typed,
+        "--inventory",
+        "/nonexistent",
+    ]
+    done = subprocess.run(program, input="hi", capture_output=True, text=True, check=False, timeout=60)
+    assert said in done.stderr
+    nothing = subprocess.run(program, input=" \n", capture_output=True, text=True, check=False, timeout=60)
+    assert ("there is no question" in nothing.stderr) == ("no inventory" in said and "hello" not in typed)
+
+
+def test_help_is_no_question() -> None:
+    assert "--max-tokens" in invoke("chat", "--help").stdout
+
+
 INVENTORY = "all: {hosts: {web1: {ansible_connection: local}}}\n"
 
 

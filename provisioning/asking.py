@@ -1,0 +1,62 @@
+"""Which services can be asked, and the hosts that they are on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from provisioning import fleet
+from provisioning.errors import ConfigurationError
+from provisioning.host import Host
+from provisioning.inventory import HostEntry
+from provisioning.serve_settings import ResolvedService
+from provisioning.spelling import did_you_mean
+
+
+@dataclass(frozen=True)
+class Askable:
+    """A service of a host."""
+
+    entry: HostEntry
+    service: ResolvedService
+
+    @property
+    def name(self) -> str:
+        """`HOST/SERVICE`."""
+        return f"{self.entry.name}/{self.service.name}"
+
+
+def askable(entries: Sequence[HostEntry], service: str = "") -> list[Askable]:
+    """Give all services of hosts, or those of one name. Raises `ConfigurationError` where there is none."""
+    everything = [Askable(entry, each) for entry in entries for each in entry.settings.resolved_services().values()]
+    found = [each for each in everything if service in ("", each.service.name)]
+    if not found:
+        known = sorted({each.service.name for each in everything})
+        raise ConfigurationError(
+            f"no chosen host has the service {service!r}" if service else "no chosen host has a service",
+            cause=did_you_mean(service, known) if known else "The inventory defines none.",
+        )
+    return found
+
+
+class OpenHosts:
+    """The hosts that are asked: each is connected to once, when it is first needed, and let go at the end."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, Host] = {}
+
+    def __enter__(self) -> OpenHosts:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        for host in self._hosts.values():
+            host.close()
+
+    def of(self, asked: Askable) -> Host:
+        """Give the host that a service is on."""
+        if asked.entry.name not in self._hosts:
+            self._hosts[asked.entry.name] = fleet.open_host(asked.entry)
+        return self._hosts[asked.entry.name]
