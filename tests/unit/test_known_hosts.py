@@ -43,6 +43,7 @@ def keys(connection: Any) -> list[str]:
         (22, f"{paramiko.HostKeys.hash_host('web1')} {A}"),
         (2222, f"[web1]:2222 {A}"),
     ],
+    ids=["plain", "several names", "hashed", "with its port"],
 )
 def test_a_key_that_is_written_down(connection: Any, tmp_path: Path, port: int, line: str) -> None:
     (tmp_path / "known").write_text(f"# a remark\nweb2 {B}\nnonsense\n{line}\nweb1 {B}\n[web1]:2222 {B}\n")
