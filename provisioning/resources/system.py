@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from provisioning.host import Host, quote
 from provisioning.resources.base import Difference, Resource, Tell
 
-ABSENT = "absent"
+ABSENT, HOMELESS = "absent", "homeless"
 
 
 @dataclass(frozen=True)
@@ -23,19 +23,26 @@ class Account(Resource):
         return f"account {self.account}"
 
     def probe(self) -> str:
-        """Print the passwd entry."""
+        """Print the passwd entry, and whether the home that we would have made is missing."""
+        ours = quote(f"/var/lib/{self.account}")
+        homeless = f"[ {quote(self.home)} != {ours} ] || [ -d {ours} ] || echo {HOMELESS}"
         # getent exits 2 for an unknown name, which is an answer.
-        return f"getent passwd -- {quote(self.account)} || {{ [ $? -eq 2 ] && echo {ABSENT}; }}"
+        return f"if getent passwd -- {quote(self.account)}; then {homeless}; else [ $? -eq 2 ] && echo {ABSENT}; fi"
 
     def diff(self, actual: str) -> Difference | None:
-        """See whether it exists; an existing account is left as it is."""
-        return Difference(f"create {self.account}, home {self.home}") if actual.strip() == ABSENT else None
+        """See whether it exists; an existing account is left as it is, unless making it was cut off."""
+        if actual.strip() == ABSENT:
+            return Difference(f"create {self.account}, home {self.home}")
+        return Difference(f"make {self.home}, the home of {self.account}") if HOMELESS in actual.split() else None
 
     def apply(self, host: Host, actual: str, tell: Tell) -> None:
-        """Create it with a home of its own."""
+        """Create it with a home of its own, as useradd would; the home comes beside, and is then renamed."""
+        account, home, new = quote(self.account), quote(self.home), quote(f"{self.home}.vllm-provisioning-new")
         host.run(
-            f"useradd --system --user-group --create-home --home-dir {quote(self.home)} "
-            f"--shell /usr/sbin/nologin {quote(self.account)} && chmod 755 {quote(self.home)}"
+            f"set -eu; umask 022; getent passwd -- {account} >/dev/null || useradd --system --user-group "
+            f"--no-create-home --home-dir {home} --shell /usr/sbin/nologin {account}; [ ! -d {home} ] || exit 0; "
+            f"rm -rf {new}; mkdir {new}; [ ! -d /etc/skel ] || cp -a /etc/skel/. {new}; "
+            f"chown -R {account}: {new}; chmod 755 {new}; mv -T {new} {home}"
         )
 
     def undo(self, actual: str) -> str:

@@ -81,3 +81,24 @@ def test_only_the_distributions_own_archives_are_replaced() -> None:
         done = done.replace(name, "http://mirrors.tuna.tsinghua.edu.cn")
     assert AptMirror("tuna").diff(done) is None
     assert AptMirror("http://mirrors.tuna.tsinghua.edu.cn/").diff(done) is None
+
+
+@pytest.mark.parametrize(
+    ("actual", "words"),
+    [
+        ("absent\n", "create vllm, home /var/lib/vllm"),
+        ("vllm:x:999:999::/var/lib/vllm:/usr/sbin/nologin\n", ""),
+        ("vllm:x:999:999::/var/lib/vllm:/usr/sbin/nologin\nhomeless\n", "make /var/lib/vllm, the home of vllm"),
+    ],
+)
+def test_an_account_that_was_made_by_half_is_finished(actual: str, words: str) -> None:
+    difference = Account("vllm", "/var/lib/vllm").diff(actual)
+    assert (difference.text if difference else "") == words
+
+
+@pytest.mark.parametrize(("home", "found"), [("/var/lib/nobody", "homeless"), ("/nonexistent", "")])
+def test_only_the_home_that_we_would_have_made_is_missed(home: str, found: str) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", Account("nobody", home).probe()], capture_output=True, text=True, check=True
+    )
+    assert "".join(done.stdout.splitlines()[1:]) == found
