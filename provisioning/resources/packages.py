@@ -13,6 +13,9 @@ from provisioning.resources.base import Difference, Resource, Tell
 MADE = f"{STATE}/packages"
 """Every package that an installation of ours brought, dependencies included: one a line."""
 
+INTERRUPTED = "dpkg interrupted"
+_JOURNAL = "ls /var/lib/dpkg/updates 2>/dev/null | grep -qxE '[0-9]+'"
+
 # apt waits by itself for dpkg's lock, but neither for the lists' lock nor for another apt's archives.
 _INSTALL = """
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 LC_ALL=C.UTF-8
@@ -35,7 +38,8 @@ patiently() {{
     done
 }}
 is_in() {{ [ "$(dpkg-query -W -f '${{db:Status-Status}}' "$2" 2>/dev/null)" = "$1" ]; }}
-if dpkg --audit | grep -q .; then
+# apt refuses its work also for entries of dpkg's journal, of which the audit says nothing.
+if dpkg --audit | grep -q . || {journal}; then
     echo "finishing an interrupted dpkg"
     patiently dpkg --configure -a --force-confdef --force-confold
 fi
@@ -88,16 +92,18 @@ class Packages(Resource):
         return f"packages {' '.join(self.names)}"
 
     def probe(self) -> str:
-        """Print each package that is fully installed."""
+        """Print each package that is fully installed, and whether dpkg's journal has entries that nobody works on."""
         names = " ".join(map(quote, self.names))
         # dpkg-query exits 1 when a name is unknown to it, which is an answer; over 1 is a failure to look.
         query = "dpkg-query -W -f '${Package} ${db:Status-Status}\\n' "
-        return f"{query}{names} 2>/dev/null || [ $? -eq 1 ]"
+        journal = f"! {_JOURNAL} || pgrep -x dpkg >/dev/null 2>&1 || echo {INTERRUPTED}"
+        return f"{{ {query}{names} 2>/dev/null || [ $? -eq 1 ]; }} && {{ {journal}; }}"
 
     def diff(self, actual: str) -> Difference | None:
         """Name the packages that are missing."""
-        missing = self._missing(actual)
-        return Difference("install " + " ".join(missing)) if missing else None
+        if missing := self._missing(actual):
+            return Difference("install " + " ".join(missing))
+        return Difference("finish an interrupted dpkg") if INTERRUPTED in actual.splitlines() else None
 
     def _missing(self, actual: str) -> list[str]:
         installed = set(re.findall(r"^(\S+) installed$", actual, re.MULTILINE))
@@ -108,6 +114,7 @@ class Packages(Resource):
         names = self._missing(actual)
         script = _INSTALL.format(
             lock_timeout=self.lock_timeout,
+            journal=_JOURNAL,
             names=" ".join(map(quote, names)),
             made=MADE,
             folder=f"{job.JOBS}/packages",
@@ -120,4 +127,4 @@ class Packages(Resource):
 
     def undo(self, actual: str) -> str:
         """Remove the packages that our installations brought."""
-        return _REMOVE.format(made=MADE)
+        return _REMOVE.format(made=MADE) if self._missing(actual) else ""

@@ -9,6 +9,7 @@ import pytest
 
 from provisioning.resources import Account, DefaultCompiler, Packages
 from provisioning.resources.apt_mirror import AptMirror
+from provisioning.resources.packages import INTERRUPTED
 
 WANTED = Packages(("git", "g++-12", "libc6:amd64"))
 
@@ -28,6 +29,13 @@ WANTED = Packages(("git", "g++-12", "libc6:amd64"))
 def test_only_what_is_fully_installed_counts(actual: str, missing: str) -> None:
     difference = WANTED.diff(actual)
     assert (difference.text if difference else "") == (f"install {missing}" if missing else "")
+
+
+def test_a_journal_that_nobody_works_on_is_finished() -> None:
+    installed = "git installed\ng++-12 installed\nlibc6 installed\n"
+    difference = WANTED.diff(f"{installed}{INTERRUPTED}\n")
+    assert difference
+    assert difference.text == "finish an interrupted dpkg"
 
 
 @pytest.mark.parametrize("status", [0, 1, 2])
