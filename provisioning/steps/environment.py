@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterator
 
 from provisioning import pip_conf, uv
-from provisioning.facts import MANAGER_RECORD
+from provisioning.facts import MANAGER_RECORD, STATE
 from provisioning.host import as_account, quote
 from provisioning.resources import Directory, File, Product, Resource
 from provisioning.site import TOOLS, Site
@@ -17,6 +17,8 @@ UNEARTH = "unearth==0.19.0"
 """Finds source distributions where pip would: pip itself runs their build before it gives them."""
 DOWNLOADERS = ["requests==2.34.2", "tenacity==9.2.1"]
 """What downloading models takes."""
+UNFINISHED = f"{STATE}/environment.unfinished"
+"""Is there while the environment is made: its Python runs long before all is in place."""
 # By their addresses: once .condarc names a mirror, `defaults` is the mirror's, and has no terms to accept.
 ANACONDA = (
     "--override-channels --channel https://repo.anaconda.com/pkgs/main --channel https://repo.anaconda.com/pkgs/r"
@@ -48,7 +50,9 @@ def tools(site: Site) -> Product:
     variables = [*pip_conf.variables(site.settings.pip), *(site.offline.tools() if site.offline else ())]
     exports = "".join(f"export {variable}={quote(value)}\n" for variable, value in variables)
     script = exports + (
-        f"set -e; umask 022; [ -x {TOOLS}/bin/pip ] || {{ rm -rf {TOOLS}; /usr/bin/python3 -m venv {TOOLS}; }}\n"
+        # pip takes a package for installed that was half installed when the power failed.
+        f"set -e; umask 022; [ -e {TOOLS}/.installed ] && [ -x {TOOLS}/bin/pip ] || "
+        f"{{ rm -rf {TOOLS}; /usr/bin/python3 -m venv {TOOLS}; }}\n"
         f"{TOOLS}/bin/pip install --disable-pip-version-check --no-input --progress-bar off {wanted}\n"
         f"printf '%s\\n' {quote(wanted)} >{TOOLS}/.installed\n"
     )
@@ -123,10 +127,10 @@ def _environment(site: Site, script: str) -> Product:
     return Product(
         title=f"environment {site.environment}",
         # The account may not exist yet, and root runs no interpreter of another account's.
-        look=f'[ -x {python} ] && printf "%s %s" "$({version} 2>/dev/null)" '
+        look=f'[ -x {python} ] && [ ! -e {UNFINISHED} ] && printf "%s %s" "$({version} 2>/dev/null)" '
         f"\"$([ -L {_paths_file(site)} ] || cat {_paths_file(site)} 2>/dev/null | tr '\\n' ' ')\"; :",
         state=" ".join((site.python, *folders)),
-        script=script,
+        script=f"mkdir -p {STATE}; : >{UNFINISHED} || exit 1\n{script.rstrip()} || exit\nrm -f {UNFINISHED}\n",
         job_name="environment",
         describe=lambda found: (
             f"create {site.environment} with Python {' and '.join((site.python, *folders))}, by {site.manager} "

@@ -1,12 +1,18 @@
 # The configured indexes first: a mirror, a folder of wheels. Then those that are known to hold torch for CPUs. An
 # index's address may hold a password, so it comes in a variable: command lines show.
+#
+# uv takes a package for installed once its metadata are there: after an installation that was cut off, all are put
+# there again (from uv's cache).
 install_with_torch() {
+    unfinished=${python%/bin/*}/.vllm-provisioning.unfinished
+    [ ! -e "$unfinished" ] || set -- --reinstall "$@"
+    : >"$unfinished"
     for index in "" {% for index in torch_indexes %}{{ quote(index) }} {% endfor %}; do
         if [ -n "$index" ]; then
             echo "looking for torch at $(printf %s "$index" | sed 's,//[^/]*@,//***@,')"
-            (export UV_INDEX="$index"; uv pip install --python "$python" "$@" 2>&1) && return
+            (export UV_INDEX="$index"; uv pip install --python "$python" "$@" 2>&1) && rm -f "$unfinished" && return
         else
-            uv pip install --python "$python" "$@" 2>&1 && return
+            uv pip install --python "$python" "$@" 2>&1 && rm -f "$unfinished" && return
         fi
     done
     echo {{ quote(masked("these could not be installed: " + (private + public) | join(", "))) }}
