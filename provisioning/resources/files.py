@@ -82,12 +82,14 @@ class File(Resource):
         host.run(_as_owner(writer, self._write(actual, writer)))
 
     def _write(self, actual: str, writer: str) -> str:
-        new = quote(self.path + ".vllm-provisioning-new")
+        path, new = quote(self.path), quote(self.path + ".vllm-provisioning-new")
         encoded = base64.encodebytes(self.desired(actual).encode(errors="surrogateescape")).decode()
         chown = f"chown {quote(self.owner)}:{quote(self.group)} {new}\n" if writer == "root" else ""
         return (
             f"set -eu\numask 077\nmkdir -p -m 755 {quote(posixpath.dirname(self.path))}\nrm -f {new}\n"
-            f"base64 -d >{new} <<'END'\n{encoded}END\n{chown}chmod {self.mode} {new}\nmv -fT {new} {quote(self.path)}\n"
+            f"base64 -d >{new} <<'END'\n{encoded}END\n{chown}chmod {self.mode} {new}\n"
+            # Whoever compares times (see `Service`) is to know a change of mode or owner from one of content.
+            f"! cmp -s {new} {path} || touch -r {path} {new}\nmv -fT {new} {path}\n"
         )
 
     def undo(self, actual: str) -> str:

@@ -51,7 +51,10 @@ class Program(Resource):
         for file in self.files:
             encoded = base64.encodebytes(text(file).encode()).decode()
             lines.append(f"base64 -d >{quote(file)}.new <<'END'\n{encoded}END")
-        lines += [f"chown root:root {quote(f)}.new; mv -fT {quote(f)}.new {quote(f)}" for f in self.files]
+        lines.append(
+            f"for f in {_words(self.files)}; do "
+            'chown root:root "$f.new"; ! cmp -s "$f.new" "$f" || touch -r "$f" "$f.new"; mv -fT "$f.new" "$f"; done'
+        )
         host.run("\n".join(lines) + "\n")
 
     def undo(self, actual: str) -> str:

@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from provisioning import readiness
 from provisioning.host import Host, quote
 from provisioning.resources.base import Difference, Resource, Tell
-from provisioning.site import CONFIGURATION
+from provisioning.site import CONFIGURATION, LIBRARY
 
 # A process knows what it was started with: a file that changed after its start, for whatever reason, shows here.
 FINGERPRINT = (
     '[ "${pid:-0}" = 0 ] || tr "\\0" "\\n" </proc/$pid/environ 2>/dev/null | '
     'sed -n "s/^VLLM_FINGERPRINT=/fingerprint=/p"'
 )
+
+STALE = """[ -e /run/vllm/{name}/session ] && for f in {files}; do
+    [ "$f" -nt /run/vllm/{name}/session ] && {{ echo stale=yes; break; }}
+done"""
+"""Shell that says so where a file was written after the server had been started with it: by hand, or to mend that."""
 
 ABSENT = "absent"
 """State of a service that its supervisor does not know."""
@@ -61,7 +66,7 @@ class Service(Resource):
         problems = []
         if not self.serves(found):
             problems.append(f"start (it is {found.get('active') or ABSENT}, {found.get('phase') or 'not started'})")
-        elif found.get("fingerprint") != self.fingerprint:
+        elif found.get("fingerprint") != self.fingerprint or found.get("stale") == "yes":
             problems.append("restart (what it was started with has changed)")
         elif found.get("reload") == "yes":
             problems.append("restart (its unit has changed)")
@@ -72,7 +77,7 @@ class Service(Resource):
     def apply(self, host: Host, actual: str, tell: Tell) -> None:
         """Start it, and follow it to its first token. Raises `NotReadyError` with the last lines and the cause."""
         found = probed_state(actual)
-        fits = found.get("fingerprint") == self.fingerprint and found.get("reload") != "yes"
+        fits = found.get("fingerprint") == self.fingerprint and "yes" not in (found.get("reload"), found.get("stale"))
         host.run(self.register())
         if not (self.serves(found) and fits):
             self.restart(host, tell)
@@ -86,6 +91,11 @@ class Service(Resource):
     def _settings(self) -> str:
         """The file that tells the service's program what to do, for the shell."""
         return quote(f"{CONFIGURATION}/{self.service}.env")
+
+    @property
+    def _stale(self) -> str:
+        key, programs = quote(f"{CONFIGURATION}/{self.service}.key"), f"{LIBRARY}/serve*.py"
+        return STALE.format(name=quote(self.service), files=f"{self._settings} {key} {programs}")
 
     @abstractmethod
     def register(self) -> str:
@@ -120,7 +130,7 @@ class SystemdService(Service):
     """A service as an instance of the template unit."""
 
     def probe(self) -> str:
-        """Print `active`, `enabled`, `reload`, `phase` and `fingerprint`."""
+        """Print `active`, `enabled`, `reload`, `phase`, `fingerprint` and `stale`."""
         unit = quote(f"vllm@{self.service}.service")
         return (
             # One question: systemctl takes longer to start than to answer.
@@ -134,7 +144,7 @@ class SystemdService(Service):
             f'[ "$active" != inactive ] || active={ABSENT}; echo "active=$active"; echo "reload=$reload"; '
             '[ "$file" = enabled ] && echo enabled=yes || echo enabled=no; '
             + readiness.phase(self.service)
-            + f"; {FINGERPRINT}; :"
+            + f"; {FINGERPRINT}; {self._stale}; :"
         )
 
     def register(self) -> str:

@@ -38,7 +38,7 @@ class SupervisorService(Service):
         return f"/run/vllm/{self.service}"
 
     def probe(self) -> str:
-        """Print `active`, `phase` and `fingerprint`."""
+        """Print `active`, `phase`, `fingerprint` and `stale`."""
         return (
             f"[ -x {TOOLS}/bin/supervisorctl ] && [ -e {self._settings} ] || {{ echo active={ABSENT}; exit 0; }}; "
             # supervisorctl exits 3 for a program that does not run, 4 for one it does not know: both are answers.
@@ -47,7 +47,7 @@ class SupervisorService(Service):
             'pid=$(printf "%s" "$state" | sed -n "s/.*pid \\([0-9]*\\),.*/\\1/p") ;; '
             'STARTING|BACKOFF|STOPPING) active=activating ;; *) active=inactive ;; esac; echo "active=$active"; '
             + readiness.phase(self.service)
-            + f"; {FINGERPRINT}; :"
+            + f"; {FINGERPRINT}; {self._stale}; :"
         )
 
     def register(self) -> str:

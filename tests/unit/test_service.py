@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from sites import DEMO, GIB, h100s, site, with_service
 
 from provisioning.resources import Directory, File
 from provisioning.resources.api_key import GeneratedApiKey
-from provisioning.resources.service import FINGERPRINT, Service, SystemdService
+from provisioning.resources.service import FINGERPRINT, STALE, Service, SystemdService
 from provisioning.resources.supervisor_service import SupervisorService
 from provisioning.site import Site
 from provisioning.steps import service, vllm
@@ -324,6 +325,7 @@ STATES = {
     "active=active\nreload=no\nenabled=yes\nphase=busy\nfingerprint={}": "",
     "active=active\nreload=no\nenabled=no\nphase=ready\nfingerprint={}": "start at boot",
     "active=active\nreload=no\nenabled=yes\nphase=ready\nfingerprint=old": "what it was started with has changed",
+    "active=active\nreload=no\nenabled=yes\nphase=ready\nfingerprint={}\nstale=yes": "started with has changed",
     "active=active\nreload=yes\nenabled=yes\nphase=ready\nfingerprint={}": "its unit has changed",
     "active=inactive\nreload=no\nenabled=yes\nphase=stopped": "start (it is inactive, stopped)",
     "active=activating\nreload=no\nenabled=yes\nphase=starting\nfingerprint={}": "start (it is activating, starting)",
@@ -374,3 +376,15 @@ def test_a_process_tells_what_it_was_started_with() -> None:
     shell = ["sh", "-c", f"pid=$$; {FINGERPRINT}"]
     done = subprocess.run(shell, env={"VLLM_FINGERPRINT": "abc"}, capture_output=True, text=True, check=True)
     assert done.stdout == "fingerprint=abc\n"
+
+
+@pytest.mark.parametrize(("changed", "says"), [(5, ""), (15, "stale=yes\n")])
+def test_a_file_that_was_written_after_the_start_makes_it_stale(changed: int, says: str, tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    session, key = tmp_path / "demo/session", tmp_path / "demo.key"
+    for file, time in ((session, 10), (key, changed)):
+        file.touch()
+        os.utime(file, (time, time))
+    shell = STALE.format(name="demo", files=f"{tmp_path}/missing {key}").replace("/run/vllm", str(tmp_path))
+    done = subprocess.run(["/bin/sh", "-c", f"{shell}; :"], capture_output=True, text=True, check=True)
+    assert done.stdout == says
