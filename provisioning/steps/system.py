@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from provisioning.facts import STATE, Facts
 from provisioning.resources import Account, DefaultCompiler, Directory, File, Packages, Resource
 from provisioning.resources.apt_mirror import AptMirror
+from provisioning.resources.leftovers import Leftovers
 from provisioning.site import Site
 
 BASE = ("ca-certificates", "curl", "git", "git-lfs", "libnuma1", "procps", "python3", "python3-venv", "util-linux")
@@ -21,6 +22,7 @@ def resources(site: Site) -> Iterator[Resource]:
     """Yield what every other step rests on."""
     settings = site.settings
     yield Directory(STATE)
+    yield Leftovers()
     if settings.apt.mirror != "none":
         mirror = AptMirror(settings.apt.mirror)
         if mirror.login:

@@ -17,8 +17,10 @@ from provisioning.miniconda import installer
 from provisioning.offline import Offline
 from provisioning.resources import Account, DefaultCompiler, Directory, File, Packages, Product, Resource
 from provisioning.resources.apt_mirror import AptMirror
+from provisioning.resources.leftovers import Leftovers
 from provisioning.site import Site
 from provisioning.steps import BUILD, PROVISION, STEPS, conda, environment, mirrors, system, vllm
+from provisioning.steps.environment import UNFINISHED
 from provisioning.steps.vllm import requirements
 
 UV = {"environment": {"manager": "uv"}}
@@ -35,7 +37,7 @@ def product(resources: list[Resource], title: str) -> Product:
 
 def test_the_system_of_a_host_reached_as_root() -> None:
     kinds = [type(each) for each in system.resources(site(**UV))]
-    assert kinds == [Directory, Packages, DefaultCompiler, Account]
+    assert kinds == [Directory, Leftovers, Packages, DefaultCompiler, Account]
     (packages,) = (each for each in system.resources(site(**UV)) if isinstance(each, Packages))
     for name in ("git", "git-lfs", "curl", "libnuma1", "ca-certificates", "gcc-12", "g++-12", "python3-dev"):
         assert name in packages.names
@@ -44,7 +46,7 @@ def test_the_system_of_a_host_reached_as_root() -> None:
 
 def test_the_system_follows_the_settings() -> None:
     told = {"apt": {"mirror": "tuna", "packages": ["tree"], "lock_timeout": 7}, "compiler": {"version": 13}}
-    _, mirror, packages, compiler = system.resources(site(ADMIN, **told))
+    _, _, mirror, packages, compiler = system.resources(site(ADMIN, **told))
     assert mirror == AptMirror("tuna")
     assert isinstance(packages, Packages)
     assert packages.lock_timeout == 7
@@ -114,6 +116,11 @@ def test_the_environment_by_uv_and_its_record() -> None:
     resources = list(environment.resources(site(**UV)))
     assert "uv venv" in product(resources, "environment ").script
     assert resources[-1] == File("/var/lib/vllm-provisioning/environment-manager", "uv\n")
+    made = product(resources, "environment ")
+    assert (
+        made.script.index(f": >{UNFINISHED}") < made.script.index("uv venv") < made.script.index(f"rm -f {UNFINISHED}")
+    )
+    assert f"[ ! -e {UNFINISHED} ]" in made.look
     assert "supervisor" not in product(resources, "tools ").state
     without_systemd = list(environment.resources(site(replace(FACTS, systemd=0), **UV)))
     assert "supervisor==" in product(without_systemd, "tools ").state
