@@ -11,6 +11,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 SHARED = {
     "served": ("e2e/test_up", "hosts/test_service_faults", "hosts/test_this_machine"),
+    "chaos": ("chaos/test_chaos", "chaos/test_cut_off"),
     "provisioned": tuple(
         f"hosts/test_{name}"
         for name in (
@@ -39,7 +40,7 @@ class ByMachine(LoadScopeScheduling):
     """Tests of one machine go to one worker, in order; unit tests go wherever there is time."""
 
     def _split_scope(self, nodeid: str) -> str:
-        module = re.sub(r"^(?:.*/)?((?:e2e|hosts|unit)/\w+)\.py::.*", r"\1", nodeid, flags=re.DOTALL)
+        module = re.sub(r"^(?:.*/)?((?:chaos|e2e|hosts|unit)/\w+)\.py::.*", r"\1", nodeid, flags=re.DOTALL)
         if module.startswith("unit/"):
             return nodeid
         return next((machine for machine, modules in SHARED.items() if module in modules), module)

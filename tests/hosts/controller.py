@@ -100,7 +100,7 @@ class Controller:
         hosts = {machine.name: host_variables(machine, user or self.user) for machine in machines}
         keys = [machine.known_hosts for machine in machines]
         if through:
-            hosts[machines[0].name]["ansible_port"] = through.port
+            hosts[machines[0].name] |= {"ansible_host": through.address, "ansible_port": through.port}
             keys += [f"[{through.address}]:{through.port} {key.split(' ', 1)[1]}" for key in keys]
         self.know(*keys)
         return self.write({"all": {"hosts": hosts, "vars": variables}})

@@ -21,8 +21,9 @@ class Throttle:
             return
         with self._lock:
             self._free_at = max(self._free_at, time.monotonic()) + amount / self.bytes_per_second
-            pause = self._free_at - time.monotonic()
-        time.sleep(max(0.0, pause))
+            due = self._free_at
+        while self.bytes_per_second and (pause := due - time.monotonic()) > 0:
+            time.sleep(min(pause, 0.1))
 
 
 class Proxy:
@@ -41,8 +42,8 @@ class Proxy:
         """Cut everything once this many bytes have come from the target, then forget it."""
         self.flip_at: int | None = None
         """Change the byte at this place of all that comes from the target, counted from 0, then forget it."""
-        self.throttle = Throttle()
-        """Its `bytes_per_second` bounds what comes from the target, over all connections."""
+        self.throttle, self.upward = Throttle(), Throttle()
+        """Their `bytes_per_second` bounds what comes from the target, and what goes there, over all connections."""
         self._flowing, self._lock = threading.Event(), threading.Lock()
         self._flowing.set()
         self._open: set[socket.socket] = set()
@@ -119,7 +120,7 @@ class Proxy:
                     time.sleep(self.delay)
                 if not up:
                     data = self._spoil(data)
-                    self.throttle.wait(len(data))
+                (self.upward if up else self.throttle).wait(len(data))
                 sink.sendall(data)
                 self._count(len(data), up)
             if source in self._open:

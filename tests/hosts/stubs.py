@@ -41,10 +41,10 @@ WHEELS: dict[tuple[str, str], dict[str, str]] = {
 }
 
 
-def make(folder: Path) -> Path:
+def make(folder: Path, wheels: dict[tuple[str, str], dict[str, str]] = WHEELS) -> Path:
     """Write them."""
     folder.mkdir(exist_ok=True)
-    for (name, version), files in WHEELS.items():
+    for (name, version), files in wheels.items():
         info = f"{name}-{version}.dist-info"
         content = {
             **files,

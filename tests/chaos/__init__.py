@@ -1,0 +1,1 @@
+"""Real hosts, converged over and over while something breaks; see `rounds.py`."""

@@ -1,0 +1,29 @@
+"""The hosts that rounds begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from hosts.conftest import _factory, machine, ssh_key
+from hosts.controller import Controller
+
+from . import world
+from .rounds import Start, begin
+
+__all__ = ["machine", "ssh_key"]
+
+
+@pytest.fixture(scope="session")
+def starts(ssh_key: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Start]]:
+    """Give hosts in earlier states: never provisioned, and serving by earlier settings."""
+    folder = tmp_path_factory.mktemp("starts")
+    with ExitStack() as stack:
+        make = _factory(ssh_key, stack)
+        bare = world.bare(make, folder / "wheels")
+        served = make("bookworm", like=bare, isolated=True)
+        Controller(folder / "first").manage(served, **world.settings("first")).succeed("serve")
+        served.shutdown()
+        yield {name: begin(each, make, folder / name) for name, each in (("bare", bare), ("served", served))}
