@@ -20,8 +20,9 @@ from invoke.context import Context
 
 from provisioning import fleet, webui_address
 from provisioning.clients.chat import api_key
-from provisioning.commands import load, require_api_keys
+from provisioning.commands import load
 from provisioning.errors import CommandError, ConfigurationError, ExitCode, ProvisioningError
+from provisioning.given_secrets import require_api_keys
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.prompts import ask_secret

@@ -10,8 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from provisioning.commands import PROJECT
 from provisioning.errors import CommandError
+from provisioning.inventory_file import PROJECT
 
 FOLDER = PROJECT / ".venv-webui"
 PINS = Path(__file__).with_name("webui.txt")
