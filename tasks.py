@@ -11,7 +11,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from provisioning.command_line import COMMON, WithOptionalWord, command, whole_number
+from provisioning.command_line import COMMON, WithOptionalWord, command, one_of, whole_number
 
 ROLLING = {
     "serial": "Hosts at a time: a number, a percentage such as 25%, or several with commas between.",
@@ -340,6 +340,38 @@ def curl(
     return pasting.curl(inventory, hosts, service, language, run=run)
 
 
+@task(
+    help={
+        **COMMON,
+        "service": "Name of one service; all if left out.",
+        "port": "Port of the page.",
+        "listen": "Address of the page; beyond 127.0.0.1 it wants --user.",
+        "user": "Who may log in; the password is asked for, or taken from PROVISION_WEBUI_PASSWORD.",
+        "share": "Make a public link, through Gradio's servers; wants --user.",
+        "language": "en or zh; the browser's if left out.",
+    },
+)
+@command
+def webui(
+    ctx: Context,
+    hosts: str = "",
+    inventory: str = "",
+    service: str = "",
+    port: str = "7860",
+    listen: str = "127.0.0.1",
+    user: str = "",
+    share: bool = False,
+    language: str = "",
+) -> Any:
+    """Chat with the services in a browser, through SSH tunnels where they are remote; until Ctrl-C."""
+    from provisioning import webui as page
+
+    options = page.Options(
+        listen, whole_number("--port", port), share, one_of("--language", language, "en", "zh"), user
+    )
+    return page.webui(ctx, inventory, hosts, service, options)
+
+
 @task(help={**COMMON, "yes": "Do not ask.", "keep_models": "Leave the models' folders."})
 @command
 def remove(ctx: Context, hosts: str = "", inventory: str = "", yes: bool = False, keep_models: bool = False) -> Any:
@@ -447,6 +479,7 @@ namespace = Collection(
     restart,
     chat,
     curl,
+    webui,
     remove,
     init,
     schema,

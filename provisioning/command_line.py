@@ -150,6 +150,15 @@ def whole_number(option: str, text: str) -> int:
     return int(text)
 
 
+def one_of(option: str, text: str, *known: str) -> str:
+    """Read the value of an option that is one of some words, or left out. Raises `ConfigurationError` for another."""
+    from provisioning.errors import ConfigurationError
+
+    if text and text not in known:
+        raise ConfigurationError(f"{option}: should be {' or '.join(known)}, not {text!r}")
+    return text
+
+
 def _show(error: Exception) -> None:
     from provisioning.report import Report
 

@@ -45,6 +45,8 @@ def require(site: Site) -> None:
     unmet = needs_of(site).unmet_by(bundle.needs)
     if site.manager == "uv" and not site.interpreter.startswith("/"):
         unmet.append(f"Python: {site.python} is not on the host, and a bundle holds none")
+    if site.settings.webui.enabled:
+        unmet.append("chat page: a bundle holds none; leave webui.enabled out")
     if unmet:
         raise IncompatibleError(
             f"{site.name}: the bundle {bundle.folder} does not fit this host",

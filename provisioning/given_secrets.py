@@ -25,11 +25,14 @@ def read(source: object) -> str:
 
 
 def missing_keys(settings: HostSettings) -> Iterator[tuple[str, KeyPath, str]]:
-    """Give each service whose given key cannot be had, where that is written, and why it cannot."""
+    """Give each service (the chat page as "") whose given key cannot be had, where that is written, and why not."""
     for name, service in settings.resolved_services().items():
         if service.api_key not in ("none", "generate") and (why := _why_not(service.api_key)):
             its_own = "api_key" in settings.services[name].model_fields_set
             yield name, ("services", name, "api_key") if its_own else ("serve", "api_key"), why
+    page = settings.webui
+    if page.enabled and page.password not in ("none", "generate") and (why := _why_not(page.password)):
+        yield "", ("webui", "password"), why
 
 
 def missing_tokens(settings: HostSettings) -> Iterator[tuple[KeyPath, str]]:

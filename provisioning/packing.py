@@ -97,6 +97,10 @@ def _require_supported(entry: HostEntry) -> None:
             remedy="Leave environment.python out, install that Python as the system's, or let conda bring it: "
             "environment: {manager: conda}.",
         )
+    if site.settings.webui.enabled:
+        raise ConfigurationError(
+            f"{site.name}: a bundle holds no chat page", remedy="Leave webui.enabled out of what hosts take from it."
+        )
     if site.settings.build.wheel:
         raise ConfigurationError(
             f"{site.name}: build.wheel names one place, and a bundle holds wheels by name and version",

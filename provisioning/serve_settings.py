@@ -151,9 +151,11 @@ def undefined_models(wanted: Mapping[str, str], models: Collection[str]) -> Iter
             yield ("services", name, "model"), f'the model "{model}" is not defined; {hint}'
 
 
-def shared_ports(ports: Mapping[str, int]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The services whose port an earlier service of the host has, as key path and words."""
+def shared_ports(ports: Mapping[str, int], page: int | None) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The services whose port an earlier service of the host has, or the chat `page`, as key path and words."""
     owners: dict[int, str] = {}
     for name, port in ports.items():
         if (owner := owners.setdefault(port, name)) != name:
             yield ("services", name, "port"), f'port {port} is already that of the service "{owner}"'
+        elif port == page:
+            yield ("services", name, "port"), f"port {port} is already that of the chat page (webui)"

@@ -38,6 +38,7 @@ from provisioning.texts import (
     Seconds,
     Url,
 )
+from provisioning.webui_settings import Webui
 
 __all__ = [
     "DEFAULT_MINICONDA",
@@ -58,6 +59,7 @@ __all__ = [
     "Section",
     "Serve",
     "Service",
+    "Webui",
 ]
 
 
@@ -173,6 +175,8 @@ class HostSettings(Section):
         default={}, description="Services by name; each is the unit vllm@NAME.service."
     )
 
+    webui: Webui = Field(default=Webui(), description="A chat page for the services of the host.")
+
     def resolved_services(self) -> dict[str, ResolvedService]:
         """Every service by name, with what it does not give itself taken from `serve`."""
         return {name: ResolvedService.of(name, service, self.serve) for name, service in self.services.items()}
@@ -181,7 +185,10 @@ class HostSettings(Section):
     def _without_conflicts(self) -> Self:
         wanted = {name: service.model for name, service in self.services.items()}
         ports = {name: service.port for name, service in self.resolved_services().items()}
-        if found := [*undefined_models(wanted, self.models), *shared_ports(ports)]:
+        if found := [
+            *undefined_models(wanted, self.models),
+            *shared_ports(ports, self.webui.port if self.webui.enabled else None),
+        ]:
             words = "; ".join(f"{'/'.join(path)}: {problem}" for path, problem in found)
             raise PydanticCustomError("conflicts", "{words}", {"words": words})
         return self

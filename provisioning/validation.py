@@ -16,6 +16,7 @@ from provisioning.masking import masked
 from provisioning.serve_settings import Serve, shared_ports, undefined_models
 from provisioning.settings import HostSettings
 from provisioning.spelling import nearest
+from provisioning.webui_settings import Webui
 from provisioning.yaml_document import KeyPath, Opaque, Unsafe
 
 Problem = tuple[KeyPath, str]
@@ -49,7 +50,10 @@ def conflicts(settings: Mapping[str, Any]) -> list[Problem]:
             wanted[name] = services[name]["model"]
         if not {("services", name, "port"), ("serve", "port"), ("serve",)} & broken:
             ports[name] = services[name].get("port", settings.get("serve", {}).get("port", Serve().port))
-    return [*undefined_models(wanted, [str(name) for name in models]), *shared_ports(ports)]
+    webui = settings.get("webui")
+    enabled = isinstance(webui, Mapping) and webui.get("enabled") is True and ("webui", "port") not in broken
+    page = webui.get("port", Webui().port) if isinstance(webui, Mapping) and enabled else None
+    return [*undefined_models(wanted, [str(name) for name in models]), *shared_ports(ports, page)]
 
 
 def unreadable_values(value: Any, path: KeyPath = ()) -> Iterator[Problem]:

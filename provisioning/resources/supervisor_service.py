@@ -14,6 +14,12 @@ from provisioning.templates import text
 SUPERVISORCTL = f"{TOOLS}/bin/supervisorctl -c {CONFIGURATION}/supervisord.conf"
 SUPERVISORD = f"{TOOLS}/bin/supervisord -c {CONFIGURATION}/supervisord.conf"
 
+UP = (
+    f"{SUPERVISORCTL} pid >/dev/null 2>&1 || (cd / && {SUPERVISORD} </dev/null 2>&1); "
+    f"for i in 1 2 3 4 5 6 7 8 9 10; do {SUPERVISORCTL} pid >/dev/null 2>&1 && break; sleep 0.3; done"
+)
+"""Shell that starts supervisord where it does not run, and waits until it answers."""
+
 
 @dataclass(frozen=True)
 class SupervisorService(Service):
@@ -54,9 +60,7 @@ class SupervisorService(Service):
         """Start supervisord if it does not run, and let it read its files again."""
         return (
             f"set -eu; mkdir -p /run/vllm {quote(self._folder)}; chown {quote(self.account)} {quote(self._folder)}; "
-            f"{SUPERVISORCTL} pid >/dev/null 2>&1 || (cd / && {SUPERVISORD} </dev/null 2>&1); "
-            f"for i in 1 2 3 4 5 6 7 8 9 10; do {SUPERVISORCTL} pid >/dev/null 2>&1 && break; sleep 0.3; done; "
-            f"{SUPERVISORCTL} reread >/dev/null; {SUPERVISORCTL} update {quote(self.service)} >/dev/null"
+            f"{UP}; {SUPERVISORCTL} reread >/dev/null; {SUPERVISORCTL} update {quote(self.service)} >/dev/null"
         )
 
     def start(self) -> str:

@@ -27,7 +27,7 @@ STEPS = _Steps()
 PROVISION = ("offline", "system", "conda", "mirrors", "environment")
 BUILD = (*PROVISION, "vllm")
 DOWNLOAD = (*BUILD, "model")
-SERVE = (*DOWNLOAD, "service")
+SERVE = (*DOWNLOAD, "service", "webui")
 
 
 def load() -> None:

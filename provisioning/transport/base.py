@@ -85,6 +85,13 @@ class Transport(Protocol):
         """
         ...
 
+    def dial(self, address: str, port: int) -> Stream:
+        """Connect to that address and port as from the host.
+
+        Raises `ConnectionRefusedError` where nobody listens there, and `UnreachableError`.
+        """
+        ...
+
     def listen(self, take: Callable[[Stream], None]) -> AbstractContextManager[int]:
         """Listen on the host's loopback, and give the port. Each connection is given to `take`, which returns at once.
 

@@ -84,6 +84,10 @@ class LocalTransport:
         socket.create_connection((address, port), timeout=30).close()
         yield f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
+    def dial(self, address: str, port: int) -> Stream:
+        """Connect to there; see `Transport.dial`."""
+        return socket.create_connection((address, port), timeout=30)
+
     @contextmanager
     def listen(self, take: Callable[[Stream], None]) -> Iterator[int]:
         """Listen on this machine's loopback; see `Transport.listen`."""

@@ -121,6 +121,19 @@ class SshTransport:
         with listening(local_port, dial) as listens_at:
             yield f"127.0.0.1:{listens_at}"
 
+    def dial(self, address: str, port: int) -> Stream:
+        """Open a channel to there; see `Transport.dial`."""
+        from paramiko.ssh_exception import ChannelException
+
+        transport = self._transport()
+        try:
+            channel: Stream = transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=30)
+        except ChannelException as error:
+            raise ConnectionRefusedError(error.text) from error
+        except (OSError, EOFError, _ssh_exception()) as error:
+            raise self._lost(str(error)) from error
+        return channel
+
     @contextmanager
     def listen(self, take: Callable[[Stream], None]) -> Iterator[int]:
         """Listen on the host's loopback, as `ssh -R` does; see `Transport.listen`."""
