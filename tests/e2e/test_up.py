@@ -221,7 +221,8 @@ def test_status_counts_what_people_ask(story: Story) -> None:
 
     def counted() -> bool:
         now = _demo(story)
-        return all(now[name] - before[name] == number for name, number in wanted.items())
+        # On a busy machine serve.py may give a question up that vLLM answers, and counts, after all.
+        return all(0 <= now[name] - before[name] - number <= 2 for name, number in wanted.items())
 
     wait_until(counted, "count", 60)
     after = _demo(story)
