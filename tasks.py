@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from provisioning.command_line import COMMON, WithOptionalWord, command, one_of, whole_number
+from provisioning.command_line import COMMON, SHARED, WithOptionalWord, command, one_of, whole_number
+from provisioning.invoke_program import grouped
 
 ROLLING = {
     "serial": "Hosts at a time: a number, a percentage such as 25%, or several with commas between.",
@@ -44,7 +44,12 @@ def up(
     retry_failed: bool = False,
     verbose: bool = False,
 ) -> Any:
-    """Do the whole job: environment, vLLM, model, service, first token; then ask the model a question."""
+    """Do the whole job, from a bare host to a service that answers.
+
+    Environment, vLLM, model, service, first token; then the model is asked a question.
+
+    Example: invoke up --hosts 'web,!web3' --serial 1
+    """
     from provisioning import commands
 
     options: dict[str, Any] = {"model": model, "service": service, "device": device, "offline": offline}
@@ -74,7 +79,10 @@ def plan(
     json: bool = False,
     detailed_exitcode: bool = False,
 ) -> Any:
-    """Show what `up` would change, as diffs; change nothing."""
+    """Show what `up` would change, as diffs; change nothing.
+
+    Example: invoke plan --hosts web --detailed-exitcode
+    """
     from provisioning import commands
 
     overrides = {"model": model, "service": service, "device": device, "offline": offline}
@@ -93,7 +101,12 @@ def provision(
     retry_failed: bool = False,
     verbose: bool = False,
 ) -> Any:
-    """Install system packages, compilers, Miniconda, mirrors and the Python environment."""
+    """Install packages, compilers, Miniconda and the environment.
+
+    With mirrors for all of them, where the inventory names some.
+
+    Example: invoke provision --hosts gpu
+    """
     from provisioning import commands
 
     options: dict[str, Any] = {"offline": offline}
@@ -115,7 +128,12 @@ def build(
     retry_failed: bool = False,
     verbose: bool = False,
 ) -> Any:
-    """Install vLLM into the environment, and prove that it works there."""
+    """Install vLLM into the environment, and prove that it works.
+
+    From a wheel, or compiled.
+
+    Example: invoke build --device cpu --method source
+    """
     from provisioning import commands
 
     options: dict[str, Any] = {"device": device, "method": method, "offline": offline}
@@ -133,7 +151,10 @@ def build(
 )
 @command
 def wheels(ctx: Context, export: str = "", to: str = "", take: str = "", prune: str = "") -> Any:
-    """List the wheels that were compiled; copy them out or in, or delete old ones."""
+    """List the wheels that were compiled; copy or delete them.
+
+    Example: invoke wheels --export all --to /srv/wheels
+    """
     from provisioning.wheels import wheels as manage
 
     return manage(ctx, export=export, to=to, take=take, prune=prune)
@@ -142,7 +163,10 @@ def wheels(ctx: Context, export: str = "", to: str = "", take: str = "", prune: 
 @task(help=COMMON)
 @command
 def releases(ctx: Context, hosts: str = "", inventory: str = "") -> Any:
-    """Show vLLM's releases, what each needs, and which one each host would take."""
+    """Show vLLM's releases, and which one each host would take.
+
+    Example: invoke releases --hosts gpu1
+    """
     from provisioning.wheels import show_releases
 
     return show_releases(inventory, hosts)
@@ -163,7 +187,10 @@ def download(
     retry_failed: bool = False,
     verbose: bool = False,
 ) -> Any:
-    """Put the models of the services on the hosts."""
+    """Put the models of the services on the hosts.
+
+    Example: invoke download --model Qwen/Qwen2.5-0.5B-Instruct
+    """
     from provisioning import commands
 
     options: dict[str, Any] = {"model": model, "service": service, "offline": offline}
@@ -185,7 +212,12 @@ def serve(
     retry_failed: bool = False,
     verbose: bool = False,
 ) -> Any:
-    """Register the services and start them; done when each has generated a token."""
+    """Start the services; done when each has generated a token.
+
+    They are registered with what supervises them, and start when the host does.
+
+    Example: invoke serve --hosts lab1
+    """
     from provisioning import commands
 
     options: dict[str, Any] = {"model": model, "service": service, "offline": offline}
@@ -196,7 +228,10 @@ def serve(
 @task(help=COMMON)
 @command
 def doctor(ctx: Context, hosts: str = "", inventory: str = "") -> Any:
-    """Look for what would go wrong, before anything is changed."""
+    """Look for what would go wrong, before anything is changed.
+
+    Example: invoke doctor --hosts gpu
+    """
     from provisioning import commands
 
     return commands.doctor(inventory, hosts)
@@ -212,7 +247,10 @@ def doctor(ctx: Context, hosts: str = "", inventory: str = "") -> Any:
 )
 @command
 def status(ctx: Context, hosts: str = "", inventory: str = "", json: bool = False, watch: Any = None) -> Any:
-    """Show how each host and its services fare, and what differs from the inventory."""
+    """Show how hosts and services fare, and what differs.
+
+    Example: invoke status --watch
+    """
     from provisioning import status
 
     every = 0 if watch is None else 2 if watch is True else whole_number("--watch", watch)
@@ -231,7 +269,12 @@ def status(ctx: Context, hosts: str = "", inventory: str = "", json: bool = Fals
 def bundle(
     ctx: Context, hosts: str = "", inventory: str = "", to: str = "", models: bool = False, verbose: bool = False
 ) -> Any:
-    """Pack all that a host has into a folder, for hosts of its kind that have no network: see `up --offline`."""
+    """Pack what a host has, for hosts without network.
+
+    They are to be of its kind, and take it by `up --offline`.
+
+    Example: invoke bundle --hosts gpu1 --to /media/usb/bundle
+    """
     from provisioning import packing
 
     return packing.bundle(ctx, inventory, hosts, to, models=models, verbose=verbose)
@@ -242,7 +285,10 @@ def bundle(
 def logs(
     ctx: Context, hosts: str = "", inventory: str = "", service: str = "", follow: bool = False, lines: str = "50"
 ) -> Any:
-    """Show the services' logs."""
+    """Show the services' logs.
+
+    Example: invoke logs --hosts web --service demo --follow
+    """
     from provisioning import logs
 
     return logs.logs(inventory, hosts, service, follow=follow, lines=whole_number("--lines", lines))
@@ -259,7 +305,10 @@ def start(
     max_fail: str = "",
     retry_failed: bool = False,
 ) -> Any:
-    """Start services, and wait for their first token."""
+    """Start services, and wait for their first token.
+
+    Example: invoke start --service demo
+    """
     from provisioning import control
 
     rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
@@ -277,7 +326,10 @@ def stop(
     max_fail: str = "",
     retry_failed: bool = False,
 ) -> Any:
-    """Stop services."""
+    """Stop services.
+
+    Example: invoke stop --hosts web1
+    """
     from provisioning import control
 
     rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
@@ -295,7 +347,10 @@ def restart(
     max_fail: str = "",
     retry_failed: bool = False,
 ) -> Any:
-    """Restart services, and wait for their first token."""
+    """Restart services, and wait for their first token.
+
+    Example: invoke restart --serial 1
+    """
     from provisioning import control
 
     rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
@@ -316,7 +371,12 @@ def restart(
 def chat(
     ctx: Context, question: str = "", hosts: str = "", inventory: str = "", service: str = "", max_tokens: str = "512"
 ) -> Any:
-    """Ask a service, or talk to it, through the OpenAI client (and an SSH tunnel, for a remote host)."""
+    """Ask a service, or talk to it at the terminal.
+
+    Through the OpenAI client, and an SSH tunnel for a remote host.
+
+    Example: invoke chat "Why is the sky blue?"
+    """
     from provisioning import conversation
 
     return conversation.chat(inventory, hosts, service, question, whole_number("--max-tokens", max_tokens))
@@ -334,7 +394,12 @@ def chat(
 def curl(
     ctx: Context, hosts: str = "", inventory: str = "", service: str = "", language: str = "all", run: bool = False
 ) -> Any:
-    """Print snippets that ask a service: curl, and Python with the OpenAI client; streamed, and not."""
+    """Print snippets that ask a service: for curl and for Python.
+
+    Streamed, and not.
+
+    Example: invoke curl --hosts lab1 --language curl
+    """
     from provisioning import pasting
 
     return pasting.curl(inventory, hosts, service, language, run=run)
@@ -363,7 +428,12 @@ def webui(
     share: bool = False,
     language: str = "",
 ) -> Any:
-    """Chat with the services in a browser, through SSH tunnels where they are remote; until Ctrl-C."""
+    """Chat with the services in a browser, until Ctrl-C.
+
+    Through SSH tunnels where they are remote.
+
+    Example: invoke webui --service demo --port 7861
+    """
     from provisioning import webui as page
 
     options = page.Options(
@@ -375,7 +445,10 @@ def webui(
 @task(help={**COMMON, "yes": "Do not ask.", "keep_models": "Leave the models' folders."})
 @command
 def remove(ctx: Context, hosts: str = "", inventory: str = "", yes: bool = False, keep_models: bool = False) -> Any:
-    """Show what this project made on the hosts, ask, and remove that and nothing else."""
+    """Show what this project made, ask, and remove just that.
+
+    Example: invoke remove --hosts web1 --keep-models
+    """
     from provisioning import removal
 
     return removal.remove(ctx, inventory, hosts, yes=yes, keep_models=keep_models)
@@ -384,6 +457,7 @@ def remove(ctx: Context, hosts: str = "", inventory: str = "", yes: bool = False
 @task(
     optional=["from_ssh_config"],
     help={
+        **SHARED,
         "output": "File to write; inventory.yaml of this folder, or inventory.local.yaml beside the project's own.",
         "hosts": "Hosts with commas between, such as user@10.0.0.5:2222; localhost is this machine.",
         "device": "cpu, cuda, or auto: what each host has.",
@@ -406,7 +480,12 @@ def init(
     from_ansible: str = "",
     yes: bool = False,
 ) -> Any:
-    """Ask what is wanted, look at the hosts, and write a commented inventory; never over another one."""
+    """Ask, look at the hosts, and write a commented inventory.
+
+    Never over another one.
+
+    Example: invoke init --hosts root@192.0.2.10,localhost
+    """
     from provisioning.init import command as initial
 
     sources = {"ssh_config": from_ssh_config, "ansible": from_ansible}
@@ -416,7 +495,10 @@ def init(
 @task(help={"output": "File to write instead of standard output."})
 @command
 def schema(ctx: Context, output: str = "") -> Any:
-    """Print the JSON Schema of inventory.yaml, for completion in editors."""
+    """Print the JSON Schema of the inventory, for editors.
+
+    Example: invoke schema --output inventory.schema.json
+    """
     from provisioning.schema import write
 
     return write(ctx, output)
@@ -431,7 +513,12 @@ def schema(ctx: Context, output: str = "") -> Any:
 )
 @command
 def test(ctx: Context, full: bool = False, select: str = "", path: str = "") -> Any:
-    """Run the tests. As root they boot real Debian hosts; otherwise those are skipped, with the reason."""
+    """Run the tests.
+
+    As root they boot real Debian hosts; otherwise those are skipped, with the reason.
+
+    Example: invoke test --path tests/unit
+    """
     from provisioning import development
 
     return development.test(ctx, full=full, select=select, path=path)
@@ -446,7 +533,12 @@ def test(ctx: Context, full: bool = False, select: str = "", path: str = "") -> 
 )
 @command
 def bench(ctx: Context, name: str, options: str = "") -> Any:
-    """Run a benchmark. Some want root, and an otherwise idle machine: see its README."""
+    """Run a benchmark: its README says what it wants.
+
+    Some want root, and an otherwise idle machine.
+
+    Example: invoke bench download --options --help
+    """
     from provisioning import development
 
     return development.bench(ctx, name, options)
@@ -455,35 +547,24 @@ def bench(ctx: Context, name: str, options: str = "") -> Any:
 @task
 @command
 def lint(ctx: Context) -> Any:
-    """Check style (ruff), types (mypy), shell (shellcheck) and packages (pip-audit)."""
+    """Check style, types, shell and packages.
+
+    With ruff, mypy, shellcheck and pip-audit.
+
+    Example: invoke lint
+    """
     from provisioning import development
 
     return development.lint(ctx)
 
 
-namespace = Collection(
-    up,
-    plan,
-    provision,
-    build,
-    wheels,
-    releases,
-    download,
-    bundle,
-    serve,
-    doctor,
-    status,
-    logs,
-    start,
-    stop,
-    restart,
-    chat,
-    curl,
-    webui,
-    remove,
-    init,
-    schema,
-    test,
-    bench,
-    lint,
+namespace = grouped(
+    {
+        "Take hosts there": (up, plan, provision, build, download, serve, remove),
+        "Look": (doctor, status, logs, releases),
+        "Talk": (chat, webui, curl),
+        "Services": (start, stop, restart),
+        "Prepare": (init, schema, bundle, wheels),
+        "Develop": (test, bench, lint),
+    }
 )

@@ -20,11 +20,14 @@ from invoke.tasks import Task
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 
+SHARED = {
+    "parallel": "Hosts that are worked on at once; 32 if left out.",
+    "profile": "Say in the end where the time went, in seconds.",
+}
 COMMON = {
     "hosts": "Hosts and groups, with commas between; !name leaves out. All if left out.",
     "inventory": "If left out, inventory.local.yaml or inventory.yaml, of this folder or of the project.",
-    "parallel": "Hosts that are worked on at once; 32 if left out.",
-    "profile": "Say in the end where the time went, in seconds.",
+    **SHARED,
 }
 
 _SHARED = [
@@ -53,7 +56,7 @@ def command(body: Body) -> Body:
             with _shared(options := _given(kwargs, texts)):
                 code = body(*args, **options)
         except ProvisioningError as error:
-            _show(error)
+            show(error)
             code = error.exit_code
         except KeyboardInterrupt as interrupted:
             print(_where_things_stand(interrupted.args), file=sys.stderr, flush=True)
@@ -159,7 +162,8 @@ def one_of(option: str, text: str, *known: str) -> str:
     return text
 
 
-def _show(error: Exception) -> None:
+def show(error: Exception) -> None:
+    """Tell of an error that ends the program."""
     from provisioning.report import Report
 
     Report(stderr=True).error(error)

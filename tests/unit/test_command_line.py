@@ -210,7 +210,7 @@ def test_listing_tasks_imports_nothing_heavy() -> None:
     # Invoke's own configuration brings yaml along; what of ours reads inventories is not there.
     assert not imported & {"fabric", "paramiko", "pydantic", "rich", "openai", "jinja2", "tenacity"}
     ours = {name for name in modules if name.startswith("provisioning")}
-    assert ours <= {"provisioning", "provisioning.command_line"}
+    assert ours <= {"provisioning", "provisioning.command_line", "provisioning.invoke_program"}
 
 
 def test_a_broken_pipe_is_no_error() -> None:
