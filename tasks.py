@@ -18,8 +18,7 @@ ROLLING = {
     "max_fail": "Hosts of a batch that may fail, as a number or a percentage, before the rest is left alone.",
     "retry_failed": "Only hosts that this task left undone: they failed, were unreachable, or were skipped.",
 }
-VERBOSE = {"verbose": "Show every line of every log."}
-CHANGING = {**COMMON, **ROLLING, **VERBOSE}
+CHANGING = {**COMMON, **ROLLING}
 OFFLINE = {"offline": "A folder that `bundle` packed: everything comes from it, and no host asks a network."}
 SERVICE = {"service": "Name of one service; all of the host's if left out."}
 ONE_SERVICE = {"service": "Name of the service; the host's first if left out."}
@@ -42,7 +41,6 @@ def up(
     serial: str = "",
     max_fail: str = "",
     retry_failed: bool = False,
-    verbose: bool = False,
 ) -> Any:
     """Do the whole job, from a bare host to a service that answers.
 
@@ -54,7 +52,7 @@ def up(
 
     options: dict[str, Any] = {"model": model, "service": service, "device": device, "offline": offline}
     rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
-    return commands.up(ctx, inventory, hosts, verbose=verbose, **options, **rolling)
+    return commands.up(ctx, inventory, hosts, **options, **rolling)
 
 
 @task(
@@ -99,7 +97,6 @@ def provision(
     serial: str = "",
     max_fail: str = "",
     retry_failed: bool = False,
-    verbose: bool = False,
 ) -> Any:
     """Install packages, compilers, Miniconda and the environment.
 
@@ -111,7 +108,7 @@ def provision(
 
     options: dict[str, Any] = {"offline": offline}
     rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
-    return commands.converge(ctx, inventory, hosts, "PROVISION", verbose=verbose, **options, **rolling)
+    return commands.converge(ctx, inventory, hosts, "PROVISION", **options, **rolling)
 
 
 @task(help={**CHANGING, **OFFLINE, "device": "cpu or cuda.", "method": "auto, wheel or source."})
@@ -126,7 +123,6 @@ def build(
     serial: str = "",
     max_fail: str = "",
     retry_failed: bool = False,
-    verbose: bool = False,
 ) -> Any:
     """Install vLLM into the environment, and prove that it works.
 
@@ -138,7 +134,7 @@ def build(
 
     options: dict[str, Any] = {"device": device, "method": method, "offline": offline}
     rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
-    return commands.converge(ctx, inventory, hosts, "BUILD", verbose=verbose, **options, **rolling)
+    return commands.converge(ctx, inventory, hosts, "BUILD", **options, **rolling)
 
 
 @task(
@@ -185,7 +181,6 @@ def download(
     serial: str = "",
     max_fail: str = "",
     retry_failed: bool = False,
-    verbose: bool = False,
 ) -> Any:
     """Put the models of the services on the hosts.
 
@@ -195,7 +190,7 @@ def download(
 
     options: dict[str, Any] = {"model": model, "service": service, "offline": offline}
     rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
-    return commands.converge(ctx, inventory, hosts, "DOWNLOAD", verify=verify, verbose=verbose, **options, **rolling)
+    return commands.converge(ctx, inventory, hosts, "DOWNLOAD", verify=verify, **options, **rolling)
 
 
 @task(help={**CHANGING, **MODEL, **OFFLINE})
@@ -210,7 +205,6 @@ def serve(
     serial: str = "",
     max_fail: str = "",
     retry_failed: bool = False,
-    verbose: bool = False,
 ) -> Any:
     """Start the services; done when each has generated a token.
 
@@ -222,7 +216,7 @@ def serve(
 
     options: dict[str, Any] = {"model": model, "service": service, "offline": offline}
     rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
-    return commands.converge(ctx, inventory, hosts, "SERVE", verbose=verbose, **options, **rolling)
+    return commands.converge(ctx, inventory, hosts, "SERVE", **options, **rolling)
 
 
 @task(help=COMMON)
@@ -260,15 +254,12 @@ def status(ctx: Context, hosts: str = "", inventory: str = "", json: bool = Fals
 @task(
     help={
         **COMMON,
-        **VERBOSE,
         "to": "Folder to pack into: a new one, or one that is to be gone on with.",
         "models": "Pack models whose folder the inventory names (path), too; downloaded ones always are.",
     }
 )
 @command
-def bundle(
-    ctx: Context, hosts: str = "", inventory: str = "", to: str = "", models: bool = False, verbose: bool = False
-) -> Any:
+def bundle(ctx: Context, hosts: str = "", inventory: str = "", to: str = "", models: bool = False) -> Any:
     """Pack what a host has, for hosts without network.
 
     They are to be of its kind, and take it by `up --offline`.
@@ -277,7 +268,7 @@ def bundle(
     """
     from provisioning import packing
 
-    return packing.bundle(ctx, inventory, hosts, to, models=models, verbose=verbose)
+    return packing.bundle(ctx, inventory, hosts, to, models=models)
 
 
 @task(help={**COMMON, **SERVICE, "follow": "Go on until Ctrl-C.", "lines": "Lines to show of each service."})

@@ -53,7 +53,8 @@ def find_out(host: Host) -> None:
 
 
 def _ask(host: Host, password: str | None) -> str:
-    return host.run(check(password) + 'printf %s "$sudo_answer"', as_root=False).stdout
+    with host.echo.instead():  # it holds the password
+        return host.run(check(password) + 'printf %s "$sudo_answer"', as_root=False).stdout
 
 
 def _sudo(host: Host, answer: str, password: str | None) -> str:

@@ -22,6 +22,8 @@ Body = TypeVar("Body", bound=Callable[..., Any])
 
 SHARED = {
     "parallel": "Hosts that are worked on at once; 32 if left out.",
+    "quiet": "Say only what failed, and what was asked for.",
+    "verbose": "Show the shell that changes hosts, and every line of every log.",
     "profile": "Say in the end where the time went, in seconds.",
 }
 COMMON = {
@@ -30,11 +32,10 @@ COMMON = {
     **SHARED,
 }
 
-_SHARED = [
-    inspect.Parameter("parallel", inspect.Parameter.KEYWORD_ONLY, default=""),
-    inspect.Parameter("profile", inspect.Parameter.KEYWORD_ONLY, default=False),
-]
+_SHARED = {"quiet": False, "verbose": False, "parallel": "", "profile": False}
 """Options of every task that works on hosts. No task reads them: what they tell is told to those who do the work."""
+_FIRST = ("quiet", "verbose")
+"""Those before all others: Invoke gives a letter to the first option that begins with it, and -q and -v are known."""
 
 
 def command(body: Body) -> Body:
@@ -44,8 +45,12 @@ def command(body: Body) -> Body:
     options that all such tasks share.
     """
     signature = inspect.signature(body)
-    own = list(signature.parameters.values())
-    parameters = [*own, *_SHARED] if "hosts" in signature.parameters else own
+    parameters = list(signature.parameters.values())
+    if "hosts" in signature.parameters:
+        kind = parameters[0].kind
+        shared = {name: inspect.Parameter(name, kind, default=default) for name, default in _SHARED.items()}
+        first = [shared.pop(name) for name in _FIRST]
+        parameters = [parameters[0], *first, *parameters[1:], *shared.values()]
     texts = {parameter.name for parameter in parameters if parameter.default == ""}
 
     @functools.wraps(body)
@@ -76,10 +81,16 @@ def command(body: Body) -> Body:
 @contextmanager
 def _shared(options: dict[str, Any]) -> Iterator[None]:
     """Take the shared options out, and do what they tell."""
+    from provisioning.errors import ConfigurationError
     from provisioning.parallel import HOSTS
     from provisioning.profile import PROFILE
+    from provisioning.verbosity import NORMAL, QUIET, VERBOSE, VERBOSITY
 
     PROFILE.mark("task")
+    quiet, verbose = options.pop("quiet", False), options.pop("verbose", False)
+    if quiet and verbose:
+        raise ConfigurationError("--quiet and --verbose exclude each other", remedy="Leave one of them out.")
+    VERBOSITY.set(VERBOSE if verbose else QUIET if quiet else NORMAL)
     if parallel := options.pop("parallel", ""):
         HOSTS.set(whole_number("--parallel", parallel))
     shown = options.pop("profile", False)

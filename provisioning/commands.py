@@ -22,6 +22,7 @@ from provisioning.inventory import HostEntry
 from provisioning.inventory_file import inventory_file
 from provisioning.outcome import Outcome
 from provisioning.report import Report
+from provisioning.verbosity import QUIET, VERBOSITY
 from provisioning.with_bundle import with_bundle
 from provisioning.with_model import with_model
 from provisioning.working_order import helpers_first, require_in_time
@@ -47,7 +48,6 @@ def converge(
     steps_of: str,
     *,
     retry_failed: bool = False,
-    verbose: bool = False,
     verify: bool = False,
     **options: str,
 ) -> ExitCode:
@@ -56,17 +56,15 @@ def converge(
     entries = _entries(path, hosts, failed if retry_failed else None, **options)
     if verify:
         entries = [replace(entry, verification=secrets.token_hex(8)) for entry in entries]
-    return _converge(ctx, entries, steps_of, failed, verbose=verbose)[1]
+    return _converge(ctx, entries, steps_of, failed)[1]
 
 
-def up(
-    ctx: Context, path: str, hosts: str, *, retry_failed: bool = False, verbose: bool = False, **options: str
-) -> ExitCode:
+def up(ctx: Context, path: str, hosts: str, *, retry_failed: bool = False, **options: str) -> ExitCode:
     """Converge all steps, and let each changed service answer a question."""
     failed = FailedHosts(path, "up")
     entries = _entries(path, hosts, failed if retry_failed else None, **options)
-    outcomes, code = _converge(ctx, entries, "SERVE", failed, verbose=verbose)
-    if not ctx.config.run.dry:
+    outcomes, code = _converge(ctx, entries, "SERVE", failed)
+    if not ctx.config.run.dry and VERBOSITY.get() != QUIET:
         from provisioning.conversation import introduce
 
         introduce(entries, outcomes)
@@ -102,7 +100,7 @@ def _plan(host: Any, entry: HostEntry, outcome: Outcome, *, task: tuple[str, ...
 
 
 def _converge(
-    ctx: Context, entries: Sequence[HostEntry], steps_of: str, failed: FailedHosts, *, verbose: bool
+    ctx: Context, entries: Sequence[HostEntry], steps_of: str, failed: FailedHosts
 ) -> tuple[list[Outcome], ExitCode]:
     chosen = getattr(steps, steps_of)
     if "service" in chosen:
@@ -119,7 +117,7 @@ def _converge(
         return outcomes, fleet.exit_code(outcomes)
     BUILDERS.expect({entry.name: entry.settings.build.on for entry in entries})
     DISTRIBUTION.expect({entry.name: partial(fleet.open_host, entry) for entry in entries})
-    report = Report(verbosity=int(verbose))
+    report = Report()
     work = partial(_apply, task=chosen, report=report, run_id=secrets.token_hex(4))
     outcomes = fleet.outcomes(entries, work, report, rollout)
     report.summary(outcomes, planned=False)

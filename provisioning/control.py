@@ -42,9 +42,7 @@ def control(
     else:
         work = partial(_control, service=service, verb=verb, report=report, run_id=secrets.token_hex(4))
         outcomes = fleet.outcomes(entries, work, report, rollout)
-    for outcome in outcomes:
-        if outcome.error:
-            report.error(outcome.error, outcome.host)
+    report.failures(outcomes)
     if not ctx.config.run.dry:
         failed.conclude(outcomes, report)
     return fleet.exit_code(outcomes)
@@ -84,7 +82,7 @@ def _services(host: Host, entry: HostEntry, name: str, report: Report) -> list[S
 
 def _tell(host: Host, entry: HostEntry, outcome: Outcome, *, service: str, verb: str, report: Report) -> Outcome:
     for each in differing(host, _services(host, entry, service, report), verb, report):
-        report.line(host.name, f"would {verb} {each.service}", "yellow")
+        report.answer(host.name, f"would {verb} {each.service}", "yellow")
     return outcome
 
 
@@ -98,12 +96,14 @@ def _control(
         # Another run may have ended in between: what it left counts.
         for each in differing(host, services, verb, report):
             if verb == "stop":
-                _stop(host, each)
+                with host.echo.to(partial(report.command, host.name)):
+                    _stop(host, each)
                 report.count(host.name)
                 report.line(host.name, f"{each.service}: stopped")
             else:
-                host.run(each.register())
-                with report.change(host.name, verb, f"service {each.service}", "wait for its first token"):
+                framed = report.change(host.name, verb, f"service {each.service}", "wait for its first token")
+                with framed, host.echo.to(partial(report.command, host.name)):
+                    host.run(each.register())
                     each.restart(host, partial(report.tell, host.name))
                 report.line(host.name, f"{each.service}: serving at {each.url}", "green")
     return outcome
@@ -112,7 +112,8 @@ def _control(
 def _stop(host: Host, service: Service) -> None:
     """Stop a service, and look: raises where it runs still, whatever the exit code said."""
     host.run(service.stop())
-    (answer,) = ask(host, [service.probe()])
+    with host.echo.instead():
+        (answer,) = ask(host, [service.probe()])
     state = probed_state(answer.require(host.name, service.name))
     if not service.is_stopped(state):
         raise NotConvergedError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from provisioning import facts, probe
@@ -145,7 +146,8 @@ def _apply_step(host: Host, differing: Sequence[Looked], report: Report, outcome
     for each in differing:
         assert each.difference is not None
         doing = phase(host, f"during {each.step}: {each.resource.name}")
-        with doing, report.change(host.name, each.step, each.resource.name, each.difference.text):
+        framed = report.change(host.name, each.step, each.resource.name, each.difference.text)
+        with doing, framed, host.echo.to(partial(report.command, host.name)):
             each.resource.apply(host, each.actual, lambda line: report.tell(host.name, line))
         outcome.changes.append(Change(each.step, each.resource.name, each.difference.text))
         lock.require()

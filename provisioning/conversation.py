@@ -9,10 +9,9 @@ from provisioning.asking import Askable, OpenHosts, askable
 from provisioning.clients import chat as client
 from provisioning.commands import load
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
-from provisioning.failed_hosts import DONE
 from provisioning.given_secrets import require_api_keys
 from provisioning.inventory import HostEntry
-from provisioning.outcome import Outcome
+from provisioning.outcome import DONE, Outcome
 from provisioning.report import console
 from provisioning.server_environment import url
 

@@ -20,6 +20,7 @@ from provisioning.inventory import HostEntry
 from provisioning.report import Report, console
 from provisioning.site import Site
 from provisioning.steps.vllm import requirements
+from provisioning.verbosity import QUIET, VERBOSITY
 
 MEMORY_FOR_VLLM = 4 * GIB
 CLOCK_SKEW = 300
@@ -152,6 +153,8 @@ def show(entries: Sequence[HostEntry], results: Sequence[list[Finding] | Provisi
         screen.print(entry.name, style="bold")
         table = Table(box=None, pad_edge=True, show_header=False)
         for finding in result:
+            if finding.level == OK and VERBOSITY.get() == QUIET:
+                continue
             level = Text(finding.level, STYLES[finding.level])
             table.add_row(level, finding.topic, Text(finding.text))
             if finding.remedy:

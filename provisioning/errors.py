@@ -23,21 +23,22 @@ class ExitCode(enum.IntEnum):
 
 
 class ProvisioningError(Exception):
-    """What failed, why (`cause`), and what to do next (`remedy`). Shown to people, never as a traceback.
+    """What failed, why (`cause`), what to do next (`remedy`), and where the `log` is, if there is one.
 
-    Passwords in URLs are masked, whoever's words these are.
+    Shown to people, never as a traceback. Secrets are masked, whoever's words these are.
     """
 
     exit_code = ExitCode.FAILED
 
-    def __init__(self, message: str, *, cause: str = "", remedy: str = "") -> None:
+    def __init__(self, message: str, *, cause: str = "", remedy: str = "", log: str = "") -> None:
         super().__init__(masked(message))
         self.message = masked(message)
         self.cause = masked(cause.strip())
         self.remedy = masked(remedy.strip())
+        self.log = masked(log)
 
     def __str__(self) -> str:
-        return "\n".join(part for part in (self.message, self.cause, self.remedy) if part)
+        return "\n".join(part for part in (self.message, self.cause, self.remedy, self.log) if part)
 
 
 class ConfigurationError(ProvisioningError):
@@ -72,8 +73,8 @@ class CommandError(ProvisioningError):
 class JobError(CommandError):
     """A job failed; `status` is its exit status, or `lost`."""
 
-    def __init__(self, message: str, *, status: str = "lost", cause: str = "", remedy: str = "") -> None:
-        super().__init__(message, cause=cause, remedy=remedy)
+    def __init__(self, message: str, *, status: str = "lost", cause: str = "", remedy: str = "", log: str = "") -> None:
+        super().__init__(message, cause=cause, remedy=remedy, log=log)
         self.status = status
 
 

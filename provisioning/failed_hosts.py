@@ -13,11 +13,8 @@ from provisioning import wheel_store
 from provisioning.errors import ConfigurationError, ProvisioningError
 from provisioning.inventory import LOCALHOST, HostEntry, Inventory
 from provisioning.inventory_file import inventory_file
-from provisioning.outcome import Outcome
+from provisioning.outcome import DONE, Outcome, some
 from provisioning.report import Report
-
-DONE = ("ok", "changed")
-"""The statuses of hosts that went well."""
 
 
 class FailedHosts:
@@ -80,8 +77,7 @@ class FailedHosts:
             report.error(error)
             return
         if undone and len(outcomes) > 1:
-            remedy = f"When that is mended, for these alone: {self._command}"
-            report.error(ProvisioningError(f"left to do: {', '.join(undone)}", remedy=remedy))
+            report.hint(f"left to do: {some(undone)}; when that is mended, for these alone: {self._command}")
 
     def note(self, outcomes: Sequence[Outcome]) -> None:
         """Remember those that did not go well, and forget those that did.

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from provisioning.inventory import HostEntry, refuse
+from provisioning.masking import hide
 from provisioning.prompts import read_secret_file
 from provisioning.serve_settings import KeyFromFile, KeyFromVariable
 from provisioning.settings import HostSettings
@@ -17,7 +18,7 @@ def read(source: object) -> str:
     if isinstance(source, KeyFromVariable):
         if not (secret := os.environ.get(source.env, "")):
             raise ValueError(f"the environment variable {source.env} is not set")
-        return secret
+        return hide(secret)
     assert isinstance(source, KeyFromFile)
     if not (secret := read_secret_file(source.file).strip()):
         raise ValueError(f"{source.file} is empty")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from provisioning import becoming
+from provisioning.echo import Echo
 from provisioning.errors import CommandError
 from provisioning.transport.base import Completed, Held, OnOutput, Transport, pieces
 
@@ -62,6 +63,7 @@ class Host:
         self.name, self.transport = name, transport
         self.look_timeout, self._silence_timeout = look_timeout, silence_timeout
         self.round_trips = 0
+        self.echo = Echo()
         self.sudo = ""
         """How root is become: `none` (root already), `free`, `password`, or a key of NO_SUDO; "" is not known yet."""
         self._known_sudo_password = known_sudo_password
@@ -93,6 +95,7 @@ class Host:
         `timeout`: seconds without output (else the host's). Raises `CommandError` on a non-zero exit (unless `check` is
         false) and `ConnectionLostError` when the connection breaks.
         """
+        self.echo(script)
         command, preamble = self._command(as_root)
         self.round_trips += 1
         completed = self.transport.execute(

@@ -109,6 +109,11 @@ def run(host: Host, job: Job, on_line: Callable[[str], None]) -> str:
 
     Raises `JobError` with the end of its log when it fails.
     """
+    with host.echo.instead(job.script):
+        return _run(host, job, on_line)
+
+
+def _run(host: Host, job: Job, on_line: Callable[[str], None]) -> str:
     start = _START.format(
         folder=quote(job.folder),
         key=job.key,
@@ -130,7 +135,8 @@ def run(host: Host, job: Job, on_line: Callable[[str], None]) -> str:
             f"{host.name}: {job.name} failed ({how})",
             status=follower.status,
             cause=tail(follower.text, 25),
-            remedy=f"The whole log is on the host: {job.folder}/log",
+            remedy="When that is mended, run the same command again.",
+            log=f"{job.folder}/log, on {host.name}",
         )
     return follower.text
 

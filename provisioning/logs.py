@@ -84,7 +84,5 @@ def logs(path: str, hosts: str, service: str, *, follow: bool, lines: int) -> Ex
         return outcome
 
     outcomes = fleet.outcomes(entries, work)
-    for outcome in outcomes:
-        if outcome.error:
-            Report(stderr=True).error(outcome.error, outcome.host)
+    Report(stderr=True).failures(outcomes)
     return fleet.exit_code(outcomes)

@@ -31,7 +31,7 @@ from provisioning.wheel_store import Store, Target, Wheel
 UPDATE = "apt-get update -q || echo 'warning: apt-get update failed; packing by the lists that are here'\n"
 
 
-def bundle(ctx: Context, path: str, hosts: str, to: str, *, models: bool, verbose: bool) -> ExitCode:
+def bundle(ctx: Context, path: str, hosts: str, to: str, *, models: bool) -> ExitCode:
     """Pack what one host has into the folder `to`, for hosts of its kind; that host is converged first.
 
     With `models` the models that lie in folders of their own (`path`) are packed too.
@@ -47,16 +47,14 @@ def bundle(ctx: Context, path: str, hosts: str, to: str, *, models: bool, verbos
     folder = Folder(Path(to).expanduser().absolute())
     _require_supported(entries[0])
     for task in ("BUILD", "DOWNLOAD"):
-        if code := commands.converge(ctx, path, hosts, task, verbose=verbose):
+        if code := commands.converge(ctx, path, hosts, task):
             return code
     if ctx.config.run.dry:
         print(f"would pack what {entries[0].name} has into {folder.path}")
         return ExitCode.OK
-    report = Report(verbosity=int(verbose))
+    report = Report()
     outcomes = fleet.outcomes(entries, partial(_pack, folder=folder, models=models, report=report), report)
-    for outcome in outcomes:
-        if outcome.error:
-            report.error(outcome.error, outcome.host)
+    report.failures(outcomes)
     return fleet.exit_code(outcomes)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from provisioning.errors import DeclinedError, ProvisioningError
+from provisioning.masking import hide
 
 _one_question_at_a_time = threading.Lock()
 _answers: dict[str, str] = {}
@@ -18,12 +19,12 @@ _answers: dict[str, str] = {}
 def ask_secret(what: str, *, variable: str) -> str | None:
     """Take a secret from the environment, or ask at the terminal (once a run); None where nobody can answer."""
     if variable in os.environ:
-        return os.environ[variable]
+        return hide(os.environ[variable])
     if not sys.stdin.isatty():
         return None
     with _one_question_at_a_time:
         if variable not in _answers:
-            _answers[variable] = getpass.getpass(f"{what}: ")
+            _answers[variable] = hide(getpass.getpass(f"{what}: "))
         return _answers[variable]
 
 
@@ -36,7 +37,7 @@ def read_secret_file(path: str) -> str:
     except RuntimeError as error:  # whose home `~NAME` is
         raise ValueError(f"{path} cannot be read: there is no account {path[1:].partition('/')[0]!r} here") from error
     try:
-        return content.split(b"\n", 1)[0].decode()
+        return hide(content.split(b"\n", 1)[0].decode())
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} holds something else than a line of UTF-8 text") from error
 

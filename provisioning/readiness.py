@@ -137,7 +137,8 @@ def restart(host: Host, service: str, *, stop: str, start: str, lost: str, log: 
                 tell(f"{service}: {what} …" if (what := meaning(line)) else f"{service}: {line}")
 
     script = _FOLLOW.format(name=quote(service), log=log, stop=stop, start=start, lost=lost, tag=tag)
-    host.run(script, timeout=60, on_output=on_output)
+    with host.echo.instead(f"{stop}\n{start}"):
+        host.run(script, timeout=60, on_output=on_output)
     text, _, answer = received.decode(errors="replace").partition(f"\x01{tag} ")
     if not answer.startswith("ready"):
         raise _failure(host, service, text, answer.strip())
@@ -166,5 +167,6 @@ def _failure(host: Host, service: str, log: str, answer: str) -> NotReadyError:
     return NotReadyError(
         f"{host.name}: the service {service} did not become ready",
         cause=f"{why}\n{lines}",
-        remedy=f"{remedy}\nThe whole log: invoke logs --service {service} --lines 500".strip(),
+        remedy=remedy or "When that is mended, run the same command again.",
+        log=f"invoke logs --hosts {host.name} --service {service} --lines 500",
     )

@@ -32,22 +32,20 @@ def remove(ctx: Context, path: str, hosts: str, *, yes: bool, keep_models: bool)
     confirm("Remove all of this?", yes=yes)
     outcomes = fleet.outcomes(entries, partial(_remove, keep_models=keep_models, report=report), report)
     for outcome in outcomes:
-        if outcome.error:
-            report.error(outcome.error, outcome.host)
-        else:
+        if not outcome.error:
             report.line(outcome.host, f"removed {len(outcome.changes)} things", "green")
+    report.failures(outcomes)
     return fleet.exit_code(outcomes)
 
 
 def report_made(report: Report, outcomes: Sequence[Outcome]) -> None:
     """Print what this project made on each host."""
     for outcome in outcomes:
-        if outcome.error:
-            report.error(outcome.error, outcome.host)
-        elif not outcome.changes:
-            report.line(outcome.host, "nothing here was made by this project", "green")
+        if not outcome.error and not outcome.changes:
+            report.answer(outcome.host, "nothing here was made by this project", "green")
         for change in outcome.changes:
-            report.line(outcome.host, f"remove {change.resource}", "yellow")
+            report.answer(outcome.host, f"remove {change.resource}", "yellow")
+    report.failures(outcomes)
 
 
 def _chosen(host: Host, keep_models: bool) -> list[made.Record]:
@@ -67,7 +65,8 @@ def _remove(host: Host, entry: HostEntry, outcome: Outcome, *, keep_models: bool
     with lock.locked(host, "remove"):
         for record in _chosen(host, keep_models):
             report.tell(host.name, f"removing {record.name}")
-            result = host.run(f"({record.undo}\n) 2>&1", timeout=900, check=False)
+            with host.echo.to(partial(report.command, host.name)):
+                result = host.run(f"({record.undo}\n) 2>&1", timeout=900, check=False)
             if result.exit_code:
                 raise CommandError(f"{host.name}: {record.name} could not be removed", cause=result.words)
             host.run(f"rm -f {record.file}")

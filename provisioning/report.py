@@ -7,21 +7,21 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
 from provisioning.bars import rows
+from provisioning.echo import shown
 from provisioning.figures import printable
 from provisioning.masking import masked
+from provisioning.outcome import DONE, Outcome, alike, some
 from provisioning.pacing import Pace
 from provisioning.standing import Standing
 from provisioning.transfer import Said
-
-if TYPE_CHECKING:
-    from provisioning.outcome import Outcome
+from provisioning.verbosity import VERBOSITY
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -39,11 +39,11 @@ WARNING = "warning: "
 
 
 class Report:
-    """Takes events from many hosts at once. `verbosity`: -1 only failures, 0 events, 1 every line of every log."""
+    """Takes events from many hosts at once. `verbosity`: see `VERBOSITY`, which counts where none is given."""
 
-    def __init__(self, *, verbosity: int = 0, stderr: bool = False) -> None:
+    def __init__(self, *, verbosity: int | None = None, stderr: bool = False) -> None:
         self.console = console(stderr=stderr)
-        self._verbosity = verbosity
+        self._verbosity = VERBOSITY.get() if verbosity is None else verbosity
         self._lock = threading.Lock()
         self._standing = Standing()
         self._paces: dict[str, Pace] = {}
@@ -83,7 +83,12 @@ class Report:
         return Group(*rows(self._standing.now(), self.console.width - 1, self.console.height - 1))
 
     def line(self, host: str, text: str, style: str = "") -> None:
-        """Print one event of a host; URLs in it lose their passwords."""
+        """Print one event of a host, without secrets; nothing where only failures are wanted."""
+        if self._verbosity >= 0:
+            self.answer(host, text, style)
+
+    def answer(self, host: str, text: str, style: str = "") -> None:
+        """Print a line of what was asked for."""
         with self._lock:
             self.console.print(Text.assemble((host, "bold"), f" {masked(text)}"), style=style or None)
 
@@ -91,7 +96,7 @@ class Report:
         """Take one piece of progress: shown live, or now and then; lines also always (verbose, and a warning)."""
         if isinstance(said, str):
             said = printable(masked(said))
-            if said.startswith(WARNING) and self._verbosity >= 0:
+            if said.startswith(WARNING):
                 self.line(host, said, "yellow")
                 return
         self._standing.say(host, said)
@@ -99,8 +104,14 @@ class Report:
             self.line(host, f"│ {said}", "dim")
             return
         pace = self._paces.get(host)
-        if self._live is None and self._verbosity >= 0 and pace and pace.due(said):
+        if self._live is None and pace and pace.due(said):
             self.line(host, f"… {said}", "dim")
+
+    def command(self, host: str, script: str) -> None:
+        """Print the shell that is about to change a host, for who wants to see it (verbose)."""
+        if self._verbosity > 0:
+            for number, row in enumerate(shown(script)):
+                self.line(host, f"{'  ' if number else '$ '}{row}", "dim")
 
     @contextmanager
     def change(self, host: str, step: str, resource: str, diff: str) -> Iterator[None]:
@@ -108,15 +119,14 @@ class Report:
         started = time.monotonic()
         self._paces[host] = Pace()
         self._standing.begin(host, f"{step}: {resource}")
-        if self._verbosity >= 0:
-            self.line(host, f"{step}: {_headline(resource, diff)}")
+        self.line(host, f"{step}: {_headline(resource, diff)}")
         try:
             yield
         finally:
             self._standing.end(host)
         self._standing.count(host)
         seconds = time.monotonic() - started
-        if seconds > 5 and self._verbosity >= 0:
+        if seconds > 5:
             self.line(host, f"{step}: done in {seconds:.0f} s", "dim")
 
     def plan(self, outcome: Outcome) -> None:
@@ -124,37 +134,50 @@ class Report:
         if outcome.error:
             return
         for change in outcome.changes:
-            self.line(outcome.host, f"{change.step}: {change.resource}", "yellow")
+            self.answer(outcome.host, f"{change.step}: {change.resource}", "yellow")
             for row in change.diff.splitlines():
                 self.console.print(Text("    " + row, style=_diff_style(row)))
 
     def ended(self, outcome: Outcome) -> None:
         """Print how it went on a host, while others are at work still."""
-        if self._verbosity >= 0:
-            why = f": {outcome.error.message.removeprefix(f'{outcome.host}: ')}" if outcome.error else ""
-            # Some tasks count no changes here, so that nothing is said of them.
-            how = "done" if outcome.status == "ok" else _sentence(outcome, planned=False)
-            self.line(outcome.host, f"{how}{why}", _style(outcome))
+        why = f": {outcome.error.message.removeprefix(f'{outcome.host}: ')}" if outcome.error else ""
+        # Some tasks count no changes here, so that nothing is said of them.
+        how = "done" if outcome.status == "ok" else _sentence(outcome, planned=False)
+        self.line(outcome.host, f"{how}{why}", _style(outcome))
 
     def error(self, error: Exception, host: str = "") -> None:
-        """Print what failed, why, and what to do next."""
-        message, cause, remedy = (getattr(error, name, "") for name in ("message", "cause", "remedy"))
+        """Print what failed and where, why, what to do next, and where the log is."""
+        message, cause, remedy, log = (getattr(error, name, "") for name in ("message", "cause", "remedy", "log"))
         with self._lock:
             prefix = "" if not host or message.startswith(host) else f"{host}: "
             self.console.print(Text(f"✗ {prefix}{message or error}", style="bold red"))
             for row in cause.splitlines():
                 self.console.print(Text(f"    {row}"))
             for row in remedy.splitlines():
-                self.console.print(Text(f"  → {row}", style="cyan"))
+                self.hint(row)
+            if log:
+                self.console.print(Text(f"  log: {log}", style="cyan"))
 
-    def summary(self, outcomes: list[Outcome], *, planned: bool) -> None:
-        """Print one line for each host, then one block for each failure."""
-        width = max((len(outcome.host) for outcome in outcomes), default=0)
-        for outcome in outcomes:
+    def hint(self, text: str) -> None:
+        """Print what to do next."""
+        self.console.print(Text(f"  → {text}", style="cyan"))
+
+    def failures(self, outcomes: Sequence[Outcome]) -> None:
+        """Print one block for each way in which hosts failed: the first one's words, and who else failed so."""
+        for first, *others in alike(outcomes):
+            assert first.error
+            self.error(first.error, first.host)
+            if others:
+                names = some([other.host for other in others])
+                self.console.print(Text(f"  so did {len(others)} more host{'s' * (len(others) > 1)}: {names}"))
+
+    def summary(self, outcomes: Sequence[Outcome], *, planned: bool) -> None:
+        """Print one line for each host (where only failures are wanted, for those that failed), then the failures."""
+        shown = [outcome for outcome in outcomes if planned or self._verbosity >= 0 or outcome.status not in DONE]
+        width = max((len(outcome.host) for outcome in shown), default=0)
+        for outcome in shown:
             self.console.print(Text(f"{outcome.host:<{width}}  {_sentence(outcome, planned)}", style=_style(outcome)))
-        for outcome in outcomes:
-            if outcome.error:
-                self.error(outcome.error, outcome.host)
+        self.failures(outcomes)
 
 
 def _style(outcome: Outcome) -> str:

@@ -136,6 +136,4 @@ def show(fared: Sequence[Fared]) -> None:
     report = Report()
     screen = report.console
     screen.print(table(fared, screen.width if screen.is_terminal else None), crop=False)
-    for each in fared:
-        if each.outcome.error:
-            report.error(each.outcome.error, each.host)
+    report.failures([each.outcome for each in fared])

@@ -33,8 +33,62 @@ def test_a_summary(capsys: pytest.CaptureFixture[str]) -> None:
         "  → mend it",
         "✗ web5: away",
     ]
+    Report(verbosity=-1).summary(outcomes, planned=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "web4  failed after 1 change",
+        "web5  unreachable",
+        "✗ web4: it failed",
+        "    why",
+        "  → mend it",
+        "✗ web5: away",
+    ]
     Report().summary([Outcome("web22", "changed", [one])], planned=True)
     assert capsys.readouterr().out == "web22  1 change to make\n"
+
+
+def failed(host: str, text: str = "{0}: packages failed (exit 1)") -> Outcome:
+    told = {"cause": f"at 10:5{host[-1]}", "remedy": "mend it", "log": f"/jobs/packages/log, on {host}"}
+    return Outcome(host, "failed", [], CommandError(text.format(host), **told))
+
+
+def test_hosts_that_failed_alike_are_told_of_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """With what, where, why, what to do, and where the log is; names are not endlessly many."""
+    Report().failures([Outcome("ok"), failed("web1"), failed("db1", "{0}: no disk"), failed("web2"), failed("lab3")])
+    assert capsys.readouterr().out.splitlines() == [
+        "✗ web1: packages failed (exit 1)",
+        "    at 10:51",
+        "  → mend it",
+        "  log: /jobs/packages/log, on web1",
+        "  so did 2 more hosts: web2, lab3",
+        "✗ db1: no disk",
+        "    at 10:51",
+        "  → mend it",
+        "  log: /jobs/packages/log, on db1",
+    ]
+    Report().failures([failed(f"web{number}") for number in range(50)])
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last.startswith("  so did 49 more hosts: web1, web2, ")
+    assert last.endswith(", web12 and 37 more")
+
+
+def test_quiet_says_only_failures(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report(verbosity=-1)
+    with report.change("web1", "system", "packages git", "install git"):
+        report.tell("web1", "warning: slow")
+        report.command("web1", "apt-get install git")
+    report.line("web1", "an event")
+    report.ended(Outcome("web1", "failed", [], CommandError("away")))
+    assert not capsys.readouterr().out
+    report.plan(Outcome("web1", "changed", [Change("system", "file /a", "+x")]))
+    report.error(CommandError("away"))
+    assert capsys.readouterr().out.splitlines() == ["web1 system: file /a", "    +x", "✗ away"]
+
+
+def test_verbose_shows_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    Report().command("web1", "id")
+    assert not capsys.readouterr().out
+    Report(verbosity=1).command("web1", "set -e\n\napt-get install git\n")
+    assert capsys.readouterr().out.splitlines() == ["web1 $ set -e", "web1   apt-get install git"]
 
 
 def test_a_plan_shows_diffs_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
