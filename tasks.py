@@ -219,16 +219,19 @@ def serve(
     return commands.converge(ctx, inventory, hosts, "SERVE", **options, **rolling)
 
 
-@task(help=COMMON)
+@task(
+    optional=["report"],
+    help={**COMMON, "report": "Write one file to attach to a bug report, without secrets; one of today if left out."},
+)
 @command
-def doctor(ctx: Context, hosts: str = "", inventory: str = "") -> Any:
+def doctor(ctx: Context, hosts: str = "", inventory: str = "", report: Any = None) -> Any:
     """Look for what would go wrong, before anything is changed.
 
     Example: invoke doctor --hosts gpu
     """
     from provisioning import commands
 
-    return commands.doctor(inventory, hosts)
+    return commands.doctor(inventory, hosts, "" if report is True else report)
 
 
 @task(

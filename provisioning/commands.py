@@ -180,10 +180,17 @@ def _entries(
     return with_bundle(entries, offline) if offline else entries
 
 
-def doctor(path: str, hosts: str) -> ExitCode:
-    """Show a table of findings for each host; fails when one of them is an error."""
+def doctor(path: str, hosts: str, report: str | None = None) -> ExitCode:
+    """Show a table of findings for each host; fails when one of them is an error.
+
+    With `report`, write a file for a bug report instead: the name of one, or "" for one of today.
+    """
     from provisioning import doctor as checks
 
     entries = load(path, hosts)
+    if report is not None:
+        from provisioning import bug_report
+
+        return bug_report.report(entries, report)
     results = fleet.on_each(entries, checks.examine)
     return checks.show(entries, results)

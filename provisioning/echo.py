@@ -14,9 +14,10 @@ LINES = 30
 WIDTH = 200
 """Characters of one line that are shown."""
 
-# What a file is to hold, and what programs are handed encoded: much of it, of no use to a reader, and perhaps secret.
+# What a file is to hold is much, of no use to a reader, and perhaps secret.
 _DATA = re.compile(r"(<<'END'\n).*?^END$", re.DOTALL | re.MULTILINE)
-_ENCODED = re.compile(r"[A-Za-z0-9+/_-]{60,}=*")
+ENCODED = re.compile(r"(?=[a-z0-9+/_-]*[A-Z])(?=[A-Za-z+/_-]*[0-9])[A-Za-z0-9+/_-]{60,}=*")
+"""What is encoded, and no path: letters of both cases, and digits, without an end."""
 
 Show = Callable[[str], object]
 
@@ -52,7 +53,7 @@ class Echo:
 
 def shown(script: str) -> list[str]:
     """The lines of a script as a person is shown them: no data, no secrets, and not endlessly many."""
-    text = _ENCODED.sub("…", _DATA.sub(r"\1…", masked(script)))
+    text = ENCODED.sub("…", _DATA.sub(r"\1…", masked(script)))
     rows = [row.rstrip() for row in text.splitlines() if row.strip()]
     more = len(rows) - LINES
     rows = rows if more <= 1 else [*rows[:LINES], f"… and {more} more lines"]

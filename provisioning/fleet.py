@@ -36,7 +36,7 @@ def open_host(entry: HostEntry, *, patient: bool = True) -> Host:
     return Host(
         entry.name,
         _transport(entry, patient),
-        known_sudo_password=lambda: _known_sudo_password(entry),
+        known_sudo_password=lambda: known_sudo_password(entry),
         ask_sudo_password=lambda: ask_secret(
             "password for sudo (on every host that wants one)", variable="PROVISION_SUDO_PASSWORD"
         ),
@@ -54,7 +54,8 @@ def _environment(entry: HostEntry) -> str:
     return network_environment() if entry.ssh.connection == "local" else ""
 
 
-def _known_sudo_password(entry: HostEntry) -> str | None:
+def known_sudo_password(entry: HostEntry) -> str | None:
+    """The password for sudo, where nobody need be asked. Raises `ConfigurationError` where its file cannot be read."""
     if entry.settings.become_password_file:
         try:
             return read_secret_file(entry.settings.become_password_file)

@@ -70,12 +70,37 @@ def said(one: Machine, archive: Archive, tmp_path_factory: pytest.TempPathFactor
             done = controller.run(*task.split())
             assert done.code == 0 or task == "doctor", done.output
             output += done.output
+        report = controller.home / "report.md"
+        output += controller.succeed("doctor", "--report", report)
+        output += report.read_text()
         (controller.home / "sudo").write_text(f"wrong{SECRETS['key']}\n")
         failed = controller.run("serve", "--verbose")
         assert failed.code == 1, failed.output
         output += failed.output
         output += controller.run("plan", PLANTED_KEY="").output
     return output, seen, controller
+
+
+def test_a_bug_report_tells_much_and_nothing_secret(said: tuple[str, Seen, Controller], one: Machine) -> None:
+    """Its text is searched for secrets with all the rest; here for what they are in other forms, and for names."""
+    _, _, controller = said
+    text = (controller.home / "report.md").read_text()
+    parts = (
+        "Versions",
+        "Settings",
+        "Facts",
+        "doctor",
+        "Services",
+        "Log of job",
+        "Log of service a",
+        "Log of service b",
+    )
+    assert not [part for part in parts if f"\n### {part}" not in text]
+    assert "Debian GNU/Linux 12" in text or "debian" in text
+    raw = [secret.encode() for secret in SECRETS.values()]
+    encoded = {base64.b64encode(b"x" * offset + each)[4:-4].decode() for each in raw for offset in (0, 1, 2)}
+    assert not [each for each in encoded if each in text]
+    assert not [name for name in (one.name, "admin", "somebody") if f" {name}" in text]
 
 
 def test_no_secret_is_said_or_shown(said: tuple[str, Seen, Controller]) -> None:
