@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,6 +84,10 @@ printf '\\001{tag} %s\\n' "$(cat "$d/status" 2>/dev/null || echo lost)"
 """
 
 
+# What programs say for bars alone: in the words of a failure it would only stand before what matters.
+_PROGRESS = re.compile(r"^(progress \{|(dl|pm)status:).*\n?", re.MULTILINE)
+
+
 @dataclass(frozen=True)
 class Job:
     """A root shell script to run to its end; `inputs` is all that its result depends on."""
@@ -134,7 +139,7 @@ def _run(host: Host, job: Job, on_line: Callable[[str], None]) -> str:
         raise JobError(
             f"{host.name}: {job.name} failed ({how})",
             status=follower.status,
-            cause=tail(follower.text, 25),
+            cause=tail(_PROGRESS.sub("", follower.text), 25),
             remedy="When that is mended, run the same command again.",
             log=f"{job.folder}/log, on {host.name}",
         )

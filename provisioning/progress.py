@@ -6,14 +6,17 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic_core import from_json
 
-from provisioning.figures import amount, bar, clock, printable
+from provisioning.figures import amount, bar, clock, printable, size
 from provisioning.job import JOINED
 from provisioning.masking import masked
-from provisioning.resources.base import Tell
 from provisioning.transfer import Transfer
+
+if TYPE_CHECKING:
+    from provisioning.resources.base import Tell
 
 PAUSE = 1.0
 """Seconds between two lines, from which they are as far apart as they were written."""
@@ -95,16 +98,43 @@ class Downloading:
             self._tell(self._now.model_copy(update={"note": printable(masked(line))}))
 
 
+class Installing:
+    """Takes apt's lines, `dlstatus:3:42.1:Retrieving …` and `pmstatus:git:40:Unpacking …`, and tells a bar and times.
+
+    They are those of its APT::Status-Fd (README.progress-reporting of apt): a percentage of all, in two phases.
+    """
+
+    PHASES: ClassVar = {"dl": "downloading packages", "pm": "unpacking and setting up packages"}
+
+    def __init__(self, tell: Tell, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tell, self._clock = tell, clock
+        self._phase, self._began = "", 0.0
+
+    def __call__(self, line: str) -> None:
+        """Tell what a line means; lines that are no progress as they are."""
+        match = re.match(r"(dl|pm)status:.*?:([0-9.]+):", line)
+        if not match:
+            self._tell(line)
+            return
+        now, share = self._clock(), min(float(match[2]) / 100, 1)
+        if match[1] != self._phase:
+            self._phase, self._began = match[1], now
+        gone = now - self._began
+        left = f", about {clock(gone * (1 - share) / share)} left" if 0.05 < share < 1 else ""
+        self._tell(f"{self.PHASES[self._phase]} {bar(share)} {share:.0%}, {clock(gone)} gone{left}")
+
+
 class Sending:
     """Tells how much of several files has been sent, or fetched: after each, and meanwhile now and then."""
 
-    def __init__(self, tell: Tell, size: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._tell, self._size, self._clock = tell, size, clock
+    def __init__(self, tell: Tell, whole: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tell, self._size, self._clock = tell, whole, clock
         self._done = 0
         self._said = 0.0
+        self._began = clock()
 
     @contextmanager
-    def file(self, name: str, size: int) -> Iterator[Callable[[int], None]]:
+    def file(self, name: str, length: int) -> Iterator[Callable[[int], None]]:
         """Give what is to be told the bytes of one file that have passed."""
 
         def on_passed(passed: int) -> None:
@@ -112,12 +142,14 @@ class Sending:
                 self._say(name, self._done + passed)
 
         yield on_passed
-        self._done += size
+        self._done += length
         self._say(name, self._done)
 
     def _say(self, name: str, done: int) -> None:
         self._said = self._clock()
-        self._tell(f"{bar(done / max(self._size, 1))} {amount(done, self._size)}, {name}")
+        share, gone = done / max(self._size, 1), self._said - self._began
+        rate = f", {size(done / gone)}/s, about {clock(gone * (1 - share) / share)} left" if gone > 1 and done else ""
+        self._tell(f"{bar(share)} {amount(done, self._size)}{rate}, {name}")
 
 
 def _transfer(line: str) -> Transfer | None:

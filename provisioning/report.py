@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,11 @@ def console(*, stderr: bool = False) -> Console:
     make = partial(Console, highlight=False, markup=False, emoji=False, soft_wrap=True, stderr=stderr)
     wide = make()
     return wide if wide.is_terminal else make(width=240)
+
+
+def is_live(screen: Console) -> bool:
+    """Whether what is shown can be shown anew in place: on a terminal that can move its cursor, and not under CI."""
+    return screen.is_interactive and not os.environ.get("CI")
 
 
 WARNING = "warning: "
@@ -69,7 +75,7 @@ class Report:
 
     @contextmanager
     def _shown(self) -> Iterator[None]:
-        if not self.console.is_terminal or self._verbosity:
+        if not is_live(self.console) or self._verbosity:
             yield
             return
         with Live(

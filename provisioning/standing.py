@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from provisioning.figures import clock
 from provisioning.transfer import Said
+
+LONG = 5
+"""Seconds from which on it is said how long a change has taken so far."""
 
 
 @dataclass
@@ -16,6 +21,8 @@ class _Host:
     """`waiting`, `at work`, `done` or `failed`."""
     doing: str = ""
     said: Said = ""
+    since: float = 0
+    """When the change began that is being made."""
     changes: int = 0
 
     def __str__(self) -> str:
@@ -31,7 +38,8 @@ class _Host:
 class Standing:
     """Takes notes from many threads at once; hosts are told of in the order in which they were announced."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._hosts: dict[str, _Host] = {}
 
@@ -53,7 +61,7 @@ class Standing:
 
     def begin(self, host: str, what: str) -> None:
         """Note the change that begins."""
-        self._note(host, doing=what, said="")
+        self._note(host, doing=what, said="", since=self._clock())
 
     def end(self, host: str) -> None:
         """Note that the change has ended, one way or the other."""
@@ -68,16 +76,20 @@ class Standing:
         with self._lock:
             self._hosts.setdefault(host, _Host()).changes += 1
 
-    def _note(self, host: str, **values: Said) -> None:
+    def _note(self, host: str, **values: Said | float) -> None:
         with self._lock:
             found = self._hosts.setdefault(host, _Host())
             for name, value in values.items():
                 setattr(found, name, value)
 
     def now(self) -> list[tuple[str, Said]]:
-        """What every host that is at work is doing now."""
+        """What every host that is at work is doing now, and for how long; a download says itself how long still."""
         with self._lock:
-            return [(name, host.said or host.doing) for name, host in self._hosts.items() if host.said or host.doing]
+            return [(name, self._now(host)) for name, host in self._hosts.items() if host.said or host.doing]
+
+    def _now(self, host: _Host) -> Said:
+        said, passed = host.said or host.doing, self._clock() - host.since
+        return f"{clock(passed)} {said}" if isinstance(said, str) and host.doing and passed >= LONG else said
 
     def lines(self) -> list[str]:
         """Where things stand, in a line for each host."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 import traceback
@@ -22,7 +21,7 @@ from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.outcome import Outcome
 from provisioning.pulse import growing_waits
-from provisioning.report import console
+from provisioning.report import console, is_live
 from provisioning.status import Fared
 from provisioning.status_table import table
 
@@ -103,7 +102,7 @@ def watch(entries: Sequence[HostEntry], every: int, *, as_json: bool) -> ExitCod
         threading.Thread(target=host.run, daemon=True).start()
     screen = console()
     with suppress(KeyboardInterrupt):
-        if as_json or not screen.is_terminal or os.environ.get("CI"):
+        if as_json or not is_live(screen):
             _print_again_and_again(hosts, every, screen, as_json=as_json)
         else:
             _show_live(hosts, every, screen)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from provisioning import job
 from provisioning.facts import STATE
 from provisioning.host import Host, quote
+from provisioning.progress import Installing
 from provisioning.resources.base import Difference, Resource, Tell
 
 MADE = f"{STATE}/packages"
@@ -52,7 +53,7 @@ apt-get install -s -q --no-install-recommends {names} >{folder}/simulated 2>&1 &
         ! is_in config-files "$p" || echo "$p" >>{made}.configured
     done
 patiently apt-get install -q -y --no-install-recommends -o Dpkg::Options::=--force-confdef \\
-    -o Dpkg::Options::=--force-confold -o Acquire::Retries=3 {names}
+    -o Dpkg::Options::=--force-confold -o Acquire::Retries=3 -o APT::Status-Fd=1 {names}
 """
 
 # Only what our installations brought, and none of it that something else has come to need.
@@ -119,7 +120,7 @@ class Packages(Resource):
             made=MADE,
             folder=f"{job.JOBS}/packages",
         )
-        job.run(host, job.Job("packages", script, interruptible=False), tell)
+        job.run(host, job.Job("packages", script, interruptible=False), Installing(tell))
 
     def made(self, actual: str) -> str:
         """Name the packages that are missing now."""

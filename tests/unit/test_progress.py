@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from provisioning.job import JOINED
-from provisioning.progress import Compiling, Downloading
+from provisioning.progress import Compiling, Downloading, Installing, Sending
 from provisioning.transfer import Said, Transfer
 
 
@@ -97,3 +97,38 @@ def test_names_reach_no_terminal_with_control_characters() -> None:
     [told] = of_download(progress(files=[["a\nb\x1b[2J\u202egpj.\t模型", 1, 2]]))
     assert told.files[0].name == "a�b�[2J�gpj.      模型"
     assert isinstance(told, Transfer)
+
+
+def test_packages_have_a_bar_and_times() -> None:
+    times = iter([0.0, 10.0, 20.0, 21.0, 61.0])
+    told: list[Any] = []
+    installing = Installing(told.append, lambda: next(times))
+    for line in (
+        "Reading package lists...",
+        "dlstatus:1:0:Retrieving file 1 of 2",
+        "dlstatus:1:25.5:Retrieving file 1 of 2 (30s remaining)",
+        "dlstatus:2:100:Retrieving file 2 of 2",
+        "pmstatus:libc6:i386:20.0:Unpacking libc6:i386",
+        "pmstatus:git:60.0:Installed git",
+        "pmerror:git:60.0:it failed",
+    ):
+        installing(line)
+    assert told[0] == "Reading package lists..."
+    assert "0%, 0:00 min gone" in told[1]
+    assert "26%, 0:10 min gone, about 0:29 min left" in told[2]
+    assert "100%, 0:20 min gone" in told[3]
+    assert told[3].startswith("downloading packages ")
+    assert told[4].startswith("unpacking and setting up packages ")
+    assert "20%, 0:00 min gone" in told[4]
+    assert "60%, 0:40 min gone, about 0:26 min left" in told[5]
+    assert told[6] == "pmerror:git:60.0:it failed"
+
+
+def test_what_is_sent_has_a_rate_and_a_time() -> None:
+    times = iter([0.0, 10.0, 10.0, 20.0, 20.0])
+    told: list[Any] = []
+    sending = Sending(told.append, 100_000_000, lambda: next(times))
+    with sending.file("a.whl", 50_000_000) as on_sent:
+        on_sent(20_000_000)
+    assert "20.0 of 100.0 MB, 2.0 MB/s, about 0:40 min left, a.whl" in told[0]
+    assert "50.0 of 100.0 MB, 2.5 MB/s, about 0:20 min left, a.whl" in told[1]

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from provisioning.errors import CommandError
 from provisioning.outcome import Change, Outcome
 from provisioning.report import Report, console
 
+PROJECT = Path(__file__).resolve().parents[2]
 ODD = "core.py:100: foo [/b] [bold]x[/] [red"
 """Text that rich would read as an emoji and as markup, some of it broken."""
 
@@ -136,3 +144,43 @@ def test_text_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
         f"    {ODD}",
         f"  → {ODD}",
     ]
+
+
+# On a terminal: a change that goes on for a moment.
+SHOWN = """
+from provisioning.report import Report
+report = Report()
+with report.running(["web1"]), report.change("web1", "system", "packages git", "install git"):
+    report.tell("web1", "Unpacking git")
+    report.line("web1", "is green", "green")
+    if report._live:
+        report._live.refresh()
+print("live" if report.console.is_terminal else "piped")
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "moves", "coloured"),
+    [
+        ({}, True, True),
+        ({"CI": "true"}, False, True),
+        ({"TERM": "dumb"}, False, False),
+        ({"NO_COLOR": "1"}, True, False),
+    ],
+    ids=str,
+)
+def test_what_a_terminal_is_sent(variables: dict[str, str], moves: bool, coloured: bool) -> None:
+    """With CI set, and where the cursor cannot be moved, one line for each event; with NO_COLOR no colours anywhere."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR")}
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", SHOWN]
+    subprocess.run(
+        command, cwd=PROJECT, env={**environment, "TERM": "xterm", **variables}, stdout=theirs, check=True, timeout=60
+    )
+    os.close(theirs)
+    said = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "live" in said
+    assert ("\x1b[?25l" in said and "… Unpacking git" in said) == moves
+    assert bool(re.search(r"\x1b\[(?:[0-9]+;)*3[0-9]m", said)) == coloured
+    assert "system: install git" in said

@@ -39,6 +39,19 @@ def test_one_line_for_each_host() -> None:
         ]
 
 
+def test_how_long_a_change_has_taken() -> None:
+    now = 100.0
+    standing = Standing(lambda: now)
+    standing.begin("web1", "vllm: vllm /srv/vLLM")
+    now = 104.0
+    assert standing.now() == [("web1", "vllm: vllm /srv/vLLM")]
+    standing.say("web1", "Downloaded torch")
+    now = 175.0
+    assert standing.now() == [("web1", "1:15 min Downloaded torch")]
+    standing.end("web1")
+    assert standing.now() == []
+
+
 def test_control_c_leaves_a_run_with_where_things_stand() -> None:
     report = Report(verbosity=-1)
     with (
