@@ -120,7 +120,7 @@ def test_packages_have_a_bar_and_times() -> None:
     assert told[3].startswith("downloading packages ")
     assert told[4].startswith("unpacking and setting up packages ")
     assert "20%, 0:00 min gone" in told[4]
-    assert "60%, 0:40 min gone, about 0:26 min left" in told[5]
+    assert "60%, 0:40 min gone, about 0:27 min left" in told[5]
     assert told[6] == "pmerror:git:60.0:it failed"
 
 
