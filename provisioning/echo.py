@@ -16,7 +16,7 @@ WIDTH = 200
 
 # What a file is to hold is much, of no use to a reader, and perhaps secret.
 _DATA = re.compile(r"(<<'END'\n).*?^END$", re.DOTALL | re.MULTILINE)
-ENCODED = re.compile(r"(?=[a-z0-9+/_-]*[A-Z])(?=[A-Za-z+/_-]*[0-9])[A-Za-z0-9+/_-]{60,}=*")
+ENCODED = re.compile(r"(?<![A-Za-z0-9+/_-])(?=[a-z0-9+/_-]*[A-Z])(?=[A-Za-z+/_-]*[0-9])[A-Za-z0-9+/_-]{60,}=*")
 """What is encoded, and no path: letters of both cases, and digits, without an end."""
 
 Show = Callable[[str], object]

@@ -75,11 +75,11 @@ class GroupedProgram(Program):
         word = unknown["word"]
         context = error.context or self.initial_context
         known = context.flag_names() if word.startswith("-") else self.collection.task_names
-        if close := nearest(word, known):
-            return f'Did you mean "{close}"?'
+        close = nearest(word, known)
+        meant = f'Did you mean "{close}"?' if close else ""
         if task and not word.startswith("-"):
-            return f"It is no task. Hosts are given by --hosts; all options: {details}"
-        return f"What there is: {details}"
+            return f"{meant or 'It is no task.'} Hosts are given by --hosts; all options: {details}"
+        return meant or f"What there is: {details}"
 
 
 def _message(text: str) -> str:

@@ -42,7 +42,7 @@ def test_a_script_is_short_and_holds_no_data() -> None:
     assert "base64 -d >/etc/vllm/a.env.vllm-provisioning-new <<'END'" in rows
     assert rows[-1].startswith("mv -fT ")
     assert base64.b64encode(b"HF_TOKEN=").decode()[:8] not in "".join(rows)
-    assert shown("x" * 500 + "\ny z") == ["…", "y z"]
+    assert shown("aB3" * 500 + "\n/a/path" * 20) == ["…", *["/a/path"] * 20]
     assert len(shown("y " * WIDTH)[0]) == WIDTH + 1
     assert shown("a\n" * 100)[LINES:] == [f"… and {100 - LINES} more lines"]
     assert shown("a\x1b[31m") != ["a\x1b[31m"]
