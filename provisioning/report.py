@@ -6,32 +6,19 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.text import Text
-
-from provisioning.bars import rows
 from provisioning.figures import printable
 from provisioning.masking import masked
 from provisioning.pacing import Pace
+from provisioning.screen import Screen
 from provisioning.standing import Standing
 from provisioning.transfer import Said
 
 if TYPE_CHECKING:
+    from rich.live import Live
+
     from provisioning.outcome import Outcome
-
-
-def console(*, stderr: bool = False) -> Console:
-    """Give a console that shows text as it is, be it a host's, a model's or a person's: `[x]` and `:100:` mean nothing.
-
-    Where it is no terminal nothing is cut to fit a width.
-    """
-    make = partial(Console, highlight=False, markup=False, emoji=False, soft_wrap=True, stderr=stderr)
-    wide = make()
-    return wide if wide.is_terminal else make(width=240)
 
 
 WARNING = "warning: "
@@ -42,7 +29,7 @@ class Report:
     """Takes events from many hosts at once. `verbosity`: -1 only failures, 0 events, 1 every line of every log."""
 
     def __init__(self, *, verbosity: int = 0, stderr: bool = False) -> None:
-        self.console = console(stderr=stderr)
+        self.screen = Screen(stderr=stderr)
         self._verbosity = verbosity
         self._lock = threading.Lock()
         self._standing = Standing()
@@ -69,23 +56,29 @@ class Report:
 
     @contextmanager
     def _shown(self) -> Iterator[None]:
-        if not self.console.is_terminal or self._verbosity:
+        if self._verbosity or not self.screen.is_terminal:
             yield
             return
+        from rich.live import Live
+
         with Live(
-            console=self.console, transient=True, refresh_per_second=8, get_renderable=self._render
+            console=self.screen.console, transient=True, refresh_per_second=8, get_renderable=self._render
         ) as self._live:
             yield
         self._live = None
 
     def _render(self) -> Any:
+        from rich.console import Group
+
+        from provisioning.bars import rows
+
         # The last column and the last row stay free, for terminals that scroll when they are written.
-        return Group(*rows(self._standing.now(), self.console.width - 1, self.console.height - 1))
+        return Group(*rows(self._standing.now(), self.screen.console.width - 1, self.screen.console.height - 1))
 
     def line(self, host: str, text: str, style: str = "") -> None:
         """Print one event of a host; URLs in it lose their passwords."""
         with self._lock:
-            self.console.print(Text.assemble((host, "bold"), f" {masked(text)}"), style=style or None)
+            self.screen.print((host, "bold"), f" {masked(text)}", style=style)
 
     def tell(self, host: str, said: Said) -> None:
         """Take one piece of progress: shown live, or now and then; lines also always (verbose, and a warning)."""
@@ -126,7 +119,7 @@ class Report:
         for change in outcome.changes:
             self.line(outcome.host, f"{change.step}: {change.resource}", "yellow")
             for row in change.diff.splitlines():
-                self.console.print(Text("    " + row, style=_diff_style(row)))
+                self.screen.print("    " + row, style=_diff_style(row))
 
     def ended(self, outcome: Outcome) -> None:
         """Print how it went on a host, while others are at work still."""
@@ -141,17 +134,17 @@ class Report:
         message, cause, remedy = (getattr(error, name, "") for name in ("message", "cause", "remedy"))
         with self._lock:
             prefix = "" if not host or message.startswith(host) else f"{host}: "
-            self.console.print(Text(f"✗ {prefix}{message or error}", style="bold red"))
+            self.screen.print(f"✗ {prefix}{message or error}", style="bold red")
             for row in cause.splitlines():
-                self.console.print(Text(f"    {row}"))
+                self.screen.print(f"    {row}")
             for row in remedy.splitlines():
-                self.console.print(Text(f"  → {row}", style="cyan"))
+                self.screen.print(f"  → {row}", style="cyan")
 
     def summary(self, outcomes: list[Outcome], *, planned: bool) -> None:
         """Print one line for each host, then one block for each failure."""
         width = max((len(outcome.host) for outcome in outcomes), default=0)
         for outcome in outcomes:
-            self.console.print(Text(f"{outcome.host:<{width}}  {_sentence(outcome, planned)}", style=_style(outcome)))
+            self.screen.print(f"{outcome.host:<{width}}  {_sentence(outcome, planned)}", style=_style(outcome))
         for outcome in outcomes:
             if outcome.error:
                 self.error(outcome.error, outcome.host)

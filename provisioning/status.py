@@ -134,7 +134,7 @@ def show(fared: Sequence[Fared]) -> None:
     from provisioning.status_table import table
 
     report = Report()
-    screen = report.console
+    screen = report.screen.console
     screen.print(table(fared, screen.width if screen.is_terminal else None), crop=False)
     for each in fared:
         if each.outcome.error:

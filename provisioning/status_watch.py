@@ -22,7 +22,7 @@ from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.outcome import Outcome
 from provisioning.pulse import growing_waits
-from provisioning.report import console
+from provisioning.screen import console
 from provisioning.status import Fared
 from provisioning.status_table import table
 

@@ -6,7 +6,8 @@ import pytest
 
 from provisioning.errors import CommandError
 from provisioning.outcome import Change, Outcome
-from provisioning.report import Report, console
+from provisioning.report import Report
+from provisioning.screen import console
 
 ODD = "core.py:100: foo [/b] [bold]x[/] [red"
 """Text that rich would read as an emoji and as markup, some of it broken."""
