@@ -5,6 +5,7 @@ Heavy modules are imported where they are used, so that `invoke --list` answers 
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 from invoke.context import Context
@@ -12,6 +13,9 @@ from invoke.tasks import task
 
 from provisioning.command_line import COMMON, SHARED, WithOptionalWord, command, one_of, whole_number
 from provisioning.invoke_program import grouped
+
+# A tenth of a short run was the search for garbage among modules that are being imported.
+gc.set_threshold(100_000, 20, 20)
 
 ROLLING = {
     "serial": "Hosts at a time: a number, a percentage such as 25%, or several with commas between.",

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from provisioning import facts, probe
-from provisioning.errors import IncompatibleError, NotConvergedError
+from provisioning.ahead import Ahead
+from provisioning.errors import IncompatibleError, NotConvergedError, ProvisioningError
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.lock import Lock, locked
@@ -42,13 +43,16 @@ class Looked:
     difference: Difference | None
 
 
-def survey(host: Host, entry: HostEntry) -> Site:
+def survey(host: Host, entry: HostEntry, *, ahead: Ahead | None = None) -> Site:
     """Gather the facts and derive what follows from them: one round trip, two on a host with a choice to make."""
     settings = entry.settings
     paths = [path_of(name, model) for name, model in settings.models.items() if model.is_downloaded]
+    asked: dict[str, Any] = {"ask": ahead.facts} if ahead else {}
     with phase(host, "while its facts were gathered"):
-        found = facts.gather(host, account=settings.account, conda_path=settings.miniconda.path, model_paths=paths)
-    site = Site(entry.name, settings, found, entry.verification, entry.offline)
+        found = facts.gather(
+            host, account=settings.account, conda_path=settings.miniconda.path, model_paths=paths, **asked
+        )
+    site = _site(entry, found)
     if site.must_look_for_downloads:
         # An installer that nobody knows is refused where it is wanted: who only looks is to see all the rest.
         with suppress(IncompatibleError):
@@ -56,9 +60,31 @@ def survey(host: Host, entry: HostEntry) -> Site:
     return site
 
 
-def survey_to_change(host: Host, entry: HostEntry) -> Site:
+def _site(entry: HostEntry, found: facts.Facts) -> Site:
+    return Site(entry.name, entry.settings, found, entry.verification, entry.offline)
+
+
+def ahead_of(entry: HostEntry, steps: Sequence[str]) -> Ahead:
+    """Give what asks along with the facts what these steps would look at; see `Ahead`."""
+
+    def follow(answers: Sequence[probe.Probed]) -> tuple[str, list[str]] | None:
+        # What was recorded may be of another version of this program, or name versions that do not fit any more.
+        with suppress(ProvisioningError, LookupError, ValueError):
+            found = facts.recalled(answers, entry.ssh.become is not False)
+            if found and not (site := _site(entry, found)).must_look_for_downloads:
+                return found.sudo, [resource.probe() for _, resource in _resources(site, steps)]
+        return None
+
+    return Ahead(entry, follow)
+
+
+def _resources(site: Site, steps: Sequence[str]) -> list[tuple[str, Resource]]:
+    return [(step, resource) for step in steps for resource in STEPS[step](site)]
+
+
+def survey_to_change(host: Host, entry: HostEntry, *, ahead: Ahead | None = None) -> Site:
     """As `survey`; raises `IncompatibleError`, before anything is installed, where versions or a bundle do not fit."""
-    site = survey(host, entry)
+    site = survey(host, entry, ahead=ahead)
     from provisioning import fitting, gpu_sharing
 
     gpu_sharing.require(site)
@@ -69,7 +95,7 @@ def survey_to_change(host: Host, entry: HostEntry) -> Site:
 
 def look(host: Host, site: Site, steps: Sequence[str], *, ask: Ask = probe.ask) -> list[Looked]:
     """Probe all resources of the steps and compare: one round trip. `ask` may ask for more in the same one."""
-    resources = [(step, resource) for step in steps for resource in STEPS[step](site)]
+    resources = _resources(site, steps)
     with phase(host, "while its state was looked at"):
         answers = ask(host, [resource.probe() for _, resource in resources])
     looked = []
@@ -97,10 +123,11 @@ def plan(host: Host, entry: HostEntry, steps: Sequence[str], outcome: Outcome, *
     """Say what differs; change nothing. With `forecast`, ask servers what it will take, such as a download's size."""
     from provisioning.distribution import DISTRIBUTION
 
+    ahead = ahead_of(entry, steps)
     with PROFILE.phase(host.name, "facts"):
-        outcome.site = survey_to_change(host, entry)
+        outcome.site = survey_to_change(host, entry, ahead=ahead)
     with PROFILE.phase(host.name, "look"):
-        looked = look(host, outcome.site, steps)
+        looked = look(host, outcome.site, steps, ask=ahead.ask)
     DISTRIBUTION.seen(host.name)
     outcome.changes = differences(looked, forecast=forecast)
     outcome.status = "changed" if outcome.changes else "ok"

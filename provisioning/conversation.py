@@ -12,7 +12,7 @@ from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 from provisioning.given_secrets import require_api_keys
 from provisioning.inventory import HostEntry
 from provisioning.outcome import DONE, Outcome
-from provisioning.report import console
+from provisioning.screen import console
 from provisioning.server_environment import url
 
 FIRST_QUESTION = "天空为什么是蓝色的？"

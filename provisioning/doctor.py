@@ -17,7 +17,8 @@ from provisioning.findings import ERROR, GIB, OK, WARNING, Finding
 from provisioning.fleet import common_code
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
-from provisioning.report import Report, console
+from provisioning.report import Report
+from provisioning.screen import console
 from provisioning.site import Site
 from provisioning.steps.vllm import requirements
 from provisioning.verbosity import QUIET, VERBOSITY

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from provisioning import becoming, gpus, probe
@@ -126,8 +126,44 @@ _HOME = 'home=$(getent passwd -- "$account" | cut -d: -f6); '
 _EXPAND = f'{_HOME}case $path in "~"*) path="${{home:-/var/lib/$account}}${{path#"~"}}";; esac; '
 
 
-def gather(host: Host, *, account: str, conda_path: str, model_paths: Sequence[str] = ()) -> Facts:
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for facts, by the connecting user: probes, and what runs before them."""
+
+    probes: tuple[str, ...]
+    prefix: str = field(repr=False)
+    """May hold the password for sudo."""
+
+
+Ask = Callable[[Host, Asked], Sequence[probe.Probed]]
+
+
+def _ask(host: Host, asked: Asked) -> Sequence[probe.Probed]:
+    return probe.ask(host, asked.probes, as_root=False, prefix=asked.prefix)
+
+
+def gather(host: Host, *, account: str, conda_path: str, model_paths: Sequence[str] = (), ask: Ask = _ask) -> Facts:
     """Look at a host: one round trip. Tells the host how it becomes root."""
+    probes = _probes(account, conda_path, model_paths)
+    password = host.known_sudo_password()
+    answers = ask(host, Asked(tuple(probes.values()), becoming.check(password)))
+    text = {name: each.require(host.name, name) for name, each in zip(probes, answers, strict=True)}
+    becoming.settle(host, text["sudo"], password)
+    return replace(_parse(text), sudo=host.sudo)
+
+
+def recalled(answers: Sequence[probe.Probed], may_become: bool) -> Facts | None:
+    """Facts from what `gather` was answered another time; None where root was not become without more ado."""
+    text = dict(zip((*_PROBES, *_MORE), (answer.output for answer in answers), strict=True))
+    sudo = "none" if text["sudo"] == "root" else text["sudo"] if may_become else "forbidden"
+    return replace(_parse(text), sudo=sudo) if sudo in ("none", "free") else None
+
+
+_MORE = ("conda", "models", "sudo")
+"""What is asked beyond `_PROBES`, in this order."""
+
+
+def _probes(account: str, conda_path: str, model_paths: Sequence[str]) -> dict[str, str]:
     probes = {**_PROBES, "account": _PROBES["account"].format(account=quote(account))}
     find_account = probes["account"].split("printf")[0]
     probes["conda"] = f'{find_account}path={quote(conda_path)}; {_EXPAND}[ -e "$path/bin/conda" ] && echo present; :'
@@ -142,11 +178,7 @@ def gather(host: Host, *, account: str, conda_path: str, model_paths: Sequence[s
         + ":"
     )
     probes["sudo"] = 'printf %s "$sudo_answer"'
-    password = host.known_sudo_password()
-    answers = probe.ask(host, list(probes.values()), as_root=False, prefix=becoming.check(password))
-    text = {name: each.require(host.name, name) for name, each in zip(probes, answers, strict=True)}
-    becoming.settle(host, text["sudo"], password)
-    return replace(_parse(text), sudo=host.sudo)
+    return probes
 
 
 # Prints the HTTP status, `connects` where only that can be tried, or why not. A bare host has no curl, but it has bash.

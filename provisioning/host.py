@@ -128,6 +128,13 @@ class Host:
         preamble = f"{self.sudo_password or ''}\n{marker}\n".encode(errors="surrogateescape")
         return f"exec sudo -S -p '' -- /bin/sh -c {quote(skip)}", preamble
 
+    def inner(self, script: str, sudo: str) -> str:
+        """Shell for a script of the connecting user's that runs another one as root; `sudo` is `none` or `free`."""
+        if sudo == "none":
+            return script
+        whole = quote(f"{self._environment}{script}\n{_END}")
+        return f"printf '%s\\n' {whole} | sudo -n -- /bin/sh -c {quote(_RUN)}"
+
     def hold_command(self, *, as_root: bool = True) -> tuple[str, bytes]:
         """Give the command line and standard input of a shell whose input stays open after its script: one line."""
         command, preamble = self._command(as_root)

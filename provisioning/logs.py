@@ -14,8 +14,9 @@ from provisioning.errors import ExitCode
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.outcome import Outcome
-from provisioning.report import Report, console
+from provisioning.report import Report
 from provisioning.resources.service import Service
+from provisioning.screen import console
 from provisioning.services import services_of
 
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")

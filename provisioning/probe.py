@@ -60,7 +60,9 @@ def together(probes: Sequence[str], tag: str, limit: int = TIMEOUT) -> str:
     What is missing in its output went wrong.
     """
     each = (_framed(f"(eval {shlex.quote(probe)}) </dev/null 2>&1; code=$?", tag, n) for n, probe in enumerate(probes))
-    return "\n".join(["export LC_ALL=C.UTF-8", f"{_SHELL.format(limit=limit)} <<'{tag}'", *each, tag])
+    # What is printed is sent at once: every packet costs at both ends, and each probe would be several.
+    run = f"answers=$({_SHELL.format(limit=limit)} <<'{tag}'"
+    return "\n".join(["export LC_ALL=C.UTF-8", run, *each, tag, ")", "printf '%s\\n' \"$answers\""])
 
 
 def apart(probes: Sequence[str], tag: str, limit: int = TIMEOUT) -> str:

@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.text import Text
-
-from provisioning.bars import rows
 from provisioning.echo import shown
 from provisioning.figures import printable
 from provisioning.masking import masked
 from provisioning.outcome import DONE, Outcome, alike, some
 from provisioning.pacing import Pace
+from provisioning.screen import Screen
 from provisioning.standing import Standing
 from provisioning.transfer import Said
 from provisioning.verbosity import VERBOSITY
 
-
-def console(*, stderr: bool = False) -> Console:
-    """Give a console that shows text as it is, be it a host's, a model's or a person's: `[x]` and `:100:` mean nothing.
-
-    Where it is no terminal nothing is cut to fit a width.
-    """
-    make = partial(Console, highlight=False, markup=False, emoji=False, soft_wrap=True, stderr=stderr)
-    wide = make()
-    return wide if wide.is_terminal else make(width=240)
-
-
-def is_live(screen: Console) -> bool:
-    """Whether what is shown can be shown anew in place: on a terminal that can move its cursor, and not under CI."""
-    return screen.is_interactive and not os.environ.get("CI")
-
+if TYPE_CHECKING:
+    from rich.live import Live
 
 WARNING = "warning: "
 """How a line begins in a job's log that people should see at once."""
@@ -48,7 +29,7 @@ class Report:
     """Takes events from many hosts at once. `verbosity`: see `VERBOSITY`, which counts where none is given."""
 
     def __init__(self, *, verbosity: int | None = None, stderr: bool = False) -> None:
-        self.console = console(stderr=stderr)
+        self.screen = Screen(stderr=stderr)
         self._verbosity = VERBOSITY.get() if verbosity is None else verbosity
         self._lock = threading.Lock()
         self._standing = Standing()
@@ -75,18 +56,24 @@ class Report:
 
     @contextmanager
     def _shown(self) -> Iterator[None]:
-        if not is_live(self.console) or self._verbosity:
+        if self._verbosity or not self.screen.is_live:
             yield
             return
+        from rich.live import Live
+
         with Live(
-            console=self.console, transient=True, refresh_per_second=8, get_renderable=self._render
+            console=self.screen.console, transient=True, refresh_per_second=8, get_renderable=self._render
         ) as self._live:
             yield
         self._live = None
 
     def _render(self) -> Any:
+        from rich.console import Group
+
+        from provisioning.bars import rows
+
         # The last column and the last row stay free, for terminals that scroll when they are written.
-        return Group(*rows(self._standing.now(), self.console.width - 1, self.console.height - 1))
+        return Group(*rows(self._standing.now(), self.screen.console.width - 1, self.screen.console.height - 1))
 
     def line(self, host: str, text: str, style: str = "") -> None:
         """Print one event of a host, without secrets; nothing where only failures are wanted."""
@@ -96,7 +83,7 @@ class Report:
     def answer(self, host: str, text: str, style: str = "") -> None:
         """Print a line of what was asked for."""
         with self._lock:
-            self.console.print(Text.assemble((host, "bold"), f" {masked(text)}"), style=style or None)
+            self.screen.print((host, "bold"), f" {masked(text)}", style=style)
 
     def tell(self, host: str, said: Said) -> None:
         """Take one piece of progress: shown live, or now and then; lines also always (verbose, and a warning)."""
@@ -142,7 +129,7 @@ class Report:
         for change in outcome.changes:
             self.answer(outcome.host, f"{change.step}: {change.resource}", "yellow")
             for row in change.diff.splitlines():
-                self.console.print(Text("    " + row, style=_diff_style(row)))
+                self.screen.print("    " + row, style=_diff_style(row))
 
     def ended(self, outcome: Outcome) -> None:
         """Print how it went on a host, while others are at work still."""
@@ -156,17 +143,17 @@ class Report:
         message, cause, remedy, log = (getattr(error, name, "") for name in ("message", "cause", "remedy", "log"))
         with self._lock:
             prefix = "" if not host or message.startswith(host) else f"{host}: "
-            self.console.print(Text(f"✗ {prefix}{message or error}", style="bold red"))
+            self.screen.print(f"✗ {prefix}{message or error}", style="bold red")
             for row in cause.splitlines():
-                self.console.print(Text(f"    {row}"))
+                self.screen.print(f"    {row}")
             for row in remedy.splitlines():
                 self.hint(row)
             if log:
-                self.console.print(Text(f"  log: {log}", style="cyan"))
+                self.screen.print(f"  log: {log}", style="cyan")
 
     def hint(self, text: str) -> None:
         """Print what to do next."""
-        self.console.print(Text(f"  → {text}", style="cyan"))
+        self.screen.print(f"  → {text}", style="cyan")
 
     def failures(self, outcomes: Sequence[Outcome]) -> None:
         """Print one block for each way in which hosts failed: the first one's words, and who else failed so."""
@@ -175,14 +162,14 @@ class Report:
             self.error(first.error, first.host)
             if others:
                 names = some([other.host for other in others])
-                self.console.print(Text(f"  so did {len(others)} more host{'s' * (len(others) > 1)}: {names}"))
+                self.screen.print(f"  so did {len(others)} more host{'s' * (len(others) > 1)}: {names}")
 
     def summary(self, outcomes: Sequence[Outcome], *, planned: bool) -> None:
         """Print one line for each host (where only failures are wanted, for those that failed), then the failures."""
         shown = [outcome for outcome in outcomes if planned or self._verbosity >= 0 or outcome.status not in DONE]
         width = max((len(outcome.host) for outcome in shown), default=0)
         for outcome in shown:
-            self.console.print(Text(f"{outcome.host:<{width}}  {_sentence(outcome, planned)}", style=_style(outcome)))
+            self.screen.print(f"{outcome.host:<{width}}  {_sentence(outcome, planned)}", style=_style(outcome))
         self.failures(outcomes)
 
 

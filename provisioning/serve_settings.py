@@ -26,7 +26,9 @@ SECRETS = {
 class Section(BaseModel):
     """A mapping of settings: unknown keys and silent conversions are errors, and nothing changes after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    # A section is validated as a part of what it is in: to make a validator of its own takes time, and is left to when
+    # one is wanted.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class Health(Section):

@@ -134,6 +134,6 @@ def show(fared: Sequence[Fared]) -> None:
     from provisioning.status_table import table
 
     report = Report()
-    screen = report.console
+    screen = report.screen.console
     screen.print(table(fared, screen.width if screen.is_terminal else None), crop=False)
     report.failures([each.outcome for each in fared])

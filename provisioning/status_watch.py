@@ -21,7 +21,7 @@ from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.outcome import Outcome
 from provisioning.pulse import growing_waits
-from provisioning.report import console, is_live
+from provisioning.screen import console, is_live
 from provisioning.status import Fared
 from provisioning.status_table import table
 

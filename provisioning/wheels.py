@@ -16,7 +16,8 @@ from provisioning import fleet, releases
 from provisioning.commands import load
 from provisioning.converge import survey
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
-from provisioning.report import Report, console
+from provisioning.report import Report
+from provisioning.screen import console
 from provisioning.wheel_store import Store, Wheel
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from provisioning.bundle import COMPILED, MODELS, Bundle
 from provisioning.inventory import HostEntry
 from provisioning.offline import OFFLINE, Offline
-from provisioning.report import console
+from provisioning.screen import console
 from provisioning.settings import HostSettings
 from provisioning.wheel_store import Store
 

@@ -79,6 +79,8 @@ class Benchmark:
             if fresh is not mine:
                 fresh.discard()
             else:
+                # Its like share one network: none is to take the port of this one's service when it boots.
+                mine.run("systemctl disable vllm@own")
                 mine.shutdown()
         if "first" in self.options.parts:
             self.note("first", found)

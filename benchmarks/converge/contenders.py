@@ -23,6 +23,8 @@ from provisioning.steps import environment, system
 
 HERE = Path(__file__).parent
 PACKAGES = [*system.BASE, "libtcmalloc-minimal4", "gcc-12", "g++-12", "python3-dev"]
+PROGRAMS = sorted(path.name for path in (PROJECT / "provisioning/templates").glob("serve*.py"))
+"""What every service is run by."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Contenders:
         self._controller, self._folder = controller, folder
         self._bin = peers()
         self._common = {"packages": PACKAGES, "uv": environment.UV.partition("==")[2], "requirements": wanted}
-        self._common["tools"] = "/var/lib/vllm-provisioning/tools"
+        self._common |= {"tools": "/var/lib/vllm-provisioning/tools", "programs": PROGRAMS}
         self._hosts: dict[str, dict[str, Any]] = {}
 
     def tell(self, count: int | None = None, first: bool = False) -> None:
@@ -98,6 +100,8 @@ class Contenders:
         variables = {**self._controller.environment, "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets)}
         variables |= {"ANSIBLE_PIPELINING": "True", "ANSIBLE_FORKS": str(len(self._hosts))}
         variables |= {"ANSIBLE_LOCALHOST_WARNING": "False", "PYTHONWARNINGS": "ignore"}
+        # All have their bytecode from the time before, as for anybody.
+        variables.pop("PYTHONDONTWRITEBYTECODE", None)
         began = time.monotonic()
         with (self._folder / "said").open("w+") as said:
             process = subprocess.Popen(
@@ -139,10 +143,7 @@ def write_files(folder: Path, root: Path) -> None:
         "var/lib/vllm-provisioning/environment-manager",
         "etc/systemd/system/vllm@.service",
         "etc/vllm/own.env",
-        *(
-            f"usr/local/lib/vllm-provisioning/{name}.py"
-            for name in ("serve", "serve_config", "serve_health", "serve_process")
-        ),
+        *(f"usr/local/lib/vllm-provisioning/{program}" for program in PROGRAMS),
     ):
         shutil.copy(root / path, folder)
 

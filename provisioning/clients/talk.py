@@ -78,7 +78,7 @@ class Talk:
 
     def say(self, text: str) -> None:
         """Tell the person something that is not the model's."""
-        self.report.console.print(text, style="dim")
+        self.report.screen.print(text, style="dim")
 
     def fail(self, error: ProvisioningError) -> None:
         """Say what did not work; the conversation goes on."""

@@ -21,7 +21,8 @@ from provisioning.init.looking import Seen, look
 from provisioning.init.place import Draft
 from provisioning.init.ssh_names import from_ssh_config
 from provisioning.inventory_file import PLACES, label_of
-from provisioning.report import Report, console
+from provisioning.report import Report
+from provisioning.screen import console
 
 Looked = dict[str, Seen | ProvisioningError]
 ONCE = {"connect_attempts": 1}

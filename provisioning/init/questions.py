@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from provisioning.errors import ConfigurationError
 from provisioning.init.found import named
 from provisioning.prompts import ask
-from provisioning.report import console
+from provisioning.screen import console
 from provisioning.with_model import define
 
 DEVICES = ("cpu", "cuda", "auto")

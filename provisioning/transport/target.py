@@ -12,6 +12,9 @@ LOGIN = 20
 """Seconds that logging in may take longer than `connect_timeout`: some hosts look up who comes."""
 
 
+_OF_EVERY_HOP = ("banner_timeout", "auth_timeout", "transport_factory")
+
+
 @dataclass(frozen=True)
 class SshTarget:
     """Where and as whom to connect. None leaves the question to ~/.ssh/config."""
@@ -57,6 +60,6 @@ def _through(connection: Any, jumps: tuple[str, ...]) -> Any:
             jump,
             gateway=hop,
             connect_timeout=connection.connect_timeout,
-            connect_kwargs={name: connection.connect_kwargs[name] for name in ("banner_timeout", "auth_timeout")},
+            connect_kwargs={name: connection.connect_kwargs[name] for name in _OF_EVERY_HOP},
         )
     return hop

@@ -50,7 +50,7 @@ USERS = {"root": "", "operator": "", "admin": ADMIN_PASSWORD}
 
 
 @pytest.mark.parametrize("user", USERS)
-def test_a_converged_host_costs_one_connection_and_two_round_trips(
+def test_a_converged_host_costs_one_connection_and_at_most_two_round_trips(
     user: str,
     machine: MachineFactory,
     provisioned: Provisioned,
@@ -59,7 +59,10 @@ def test_a_converged_host_costs_one_connection_and_two_round_trips(
     controller: Controller,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Counted where they are made, and on the line between. `operator`'s sudo wants no password."""
+    """Counted where they are made, and on the line between: one where the host was seen before, and sudo is free.
+
+    `operator`'s sudo wants no password.
+    """
     life = provisioned_by_admin if user == "admin" else provisioned
     one = machine(life.machine.release, like=life.machine)
     line = proxy(one)
@@ -71,13 +74,13 @@ def test_a_converged_host_costs_one_connection_and_two_round_trips(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     (entry,) = inventory.load(controller.inventory).select()
-    host = fleet.open_host(entry)
-    before = line.connections
-    try:
-        outcome = converge.apply(host, entry, steps.PROVISION, Outcome(entry.name), report=Report(), run_id="counted")
-    finally:
-        host.close()
-    assert (outcome.status, outcome.changes) == ("ok", [])
-    assert host.round_trips <= 2
-    assert getattr(host.transport, "connections") == 1  # noqa: B009
-    assert line.connections - before == 1
+    for at_most in (2, 2 if USERS[user] else 1):
+        host, before = fleet.open_host(entry), line.connections
+        try:
+            seen = converge.apply(host, entry, steps.PROVISION, Outcome(entry.name), report=Report(), run_id="counted")
+        finally:
+            host.close()
+        assert (seen.status, seen.changes) == ("ok", [])
+        assert host.round_trips <= at_most
+        assert getattr(host.transport, "connections") == 1  # noqa: B009
+        assert line.connections - before == 1

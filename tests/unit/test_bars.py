@@ -84,7 +84,7 @@ def test_what_was_said_last_stands_first_below() -> None:
 def test_a_terminal_gets_no_more_rows_than_it_has() -> None:
     file = io.StringIO()
     report = Report()
-    report.console = Console(file=file, force_terminal=True, width=60, height=8, soft_wrap=True, color_system=None)
+    report.screen.console = Console(file=file, force_terminal=True, width=60, height=8, color_system=None)
     hosts = [f"web{number}" for number in range(1, 6)]
     with report.running(hosts):
         for host in hosts:

@@ -13,7 +13,8 @@ import pytest
 
 from provisioning.errors import CommandError
 from provisioning.outcome import Change, Outcome
-from provisioning.report import Report, console
+from provisioning.report import Report
+from provisioning.screen import console
 
 PROJECT = Path(__file__).resolve().parents[2]
 ODD = "core.py:100: foo [/b] [bold]x[/] [red"
@@ -155,7 +156,7 @@ with report.running(["web1"]), report.change("web1", "system", "packages git", "
     report.line("web1", "is green", "green")
     if report._live:
         report._live.refresh()
-print("live" if report.console.is_terminal else "piped")
+print("live" if report.screen.console.is_terminal else "piped")
 """
 
 

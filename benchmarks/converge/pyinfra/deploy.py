@@ -29,7 +29,7 @@ if FIRST:
 files.directory(LIBRARY, **ROOT, mode="755")
 files.directory("/etc/vllm", **ROOT, mode="755")
 if FIRST:
-    for program in ("serve.py", "serve_config.py", "serve_health.py", "serve_process.py"):
+    for program in host.data.programs:
         files.put(f"{FILES}/{program}", f"{LIBRARY}/{program}", **ROOT, mode="644")
 unit = files.put(f"{FILES}/vllm@.service", "/etc/systemd/system/vllm@.service", **ROOT, mode="644")
 if FIRST:

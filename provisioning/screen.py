@@ -1,0 +1,68 @@
+"""What text is printed to: rich's console on a terminal; elsewhere plain lines, for rich was a tenth of a short run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cached_property, partial
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+COLOURS = {"FORCE_COLOR", "TTY_COMPATIBLE"}
+"""Variables that ask rich for colours where there is no terminal."""
+UNSEEN = dict.fromkeys((7, 8, 11, 12, 13))
+"""Control characters that rich leaves out, too."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Give a console that shows text as it is, be it a host's, a model's or a person's: `[x]` and `:100:` mean nothing.
+
+    Where it is no terminal nothing is cut to fit a width.
+    """
+    from rich.console import Console
+
+    make = partial(Console, highlight=False, markup=False, emoji=False, soft_wrap=True, stderr=stderr)
+    wide = make()
+    return wide if wide.is_terminal else make(width=240)
+
+
+def is_live(console: Console) -> bool:
+    """Whether what is shown can be shown anew in place: on a terminal that can move its cursor, and not under CI."""
+    return console.is_interactive and not os.environ.get("CI")
+
+
+class Screen:
+    """Prints lines to standard output, or to standard error."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        self._stderr = stderr
+
+    @cached_property
+    def console(self) -> Console:
+        """For what plain lines cannot show."""
+        return console(stderr=self._stderr)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether lines can be written over."""
+        return self._is_styled and is_live(self.console)
+
+    def print(self, *parts: str | tuple[str, str], style: str = "") -> None:
+        """Print a line of parts, some of them with a style of their own."""
+        if self._is_styled:
+            from rich.text import Text
+
+            self.console.print(Text.assemble(*parts), style=style or None)
+        else:
+            text = "".join(part if isinstance(part, str) else part[0] for part in parts)
+            print(text.translate(UNSEEN), file=self._file, flush=True)
+
+    @property
+    def _file(self) -> IO[str]:
+        return sys.stderr if self._stderr else sys.stdout
+
+    @property
+    def _is_styled(self) -> bool:
+        return "console" in self.__dict__ or self._file.isatty() or not COLOURS.isdisjoint(os.environ)

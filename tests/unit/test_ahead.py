@@ -1,0 +1,93 @@
+"""Asking ahead, on this machine and by the real sh: what was answered counts only for what would be asked now."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from provisioning import inventory
+from provisioning.ahead import Ahead
+from provisioning.facts import Asked
+from provisioning.host import Host
+from provisioning.inventory import HostEntry
+from provisioning.probe import Probed
+from provisioning.transport.local import LocalTransport
+
+
+@pytest.fixture
+def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HostEntry:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    file = tmp_path / "inventory.yaml"
+    file.write_text("all: {hosts: {here: {ansible_connection: local}}}\n")
+    return inventory.load(file).hosts["here"]
+
+
+def look(entry: HostEntry, fact: str, probes: Sequence[str], sudo: str = "none") -> tuple[list[str], int]:
+    """Look as `converge.plan` does, at a host that says what to look at; give what was seen, and the round trips."""
+
+    def follow(answers: Sequence[Probed]) -> tuple[str, list[str]]:
+        return sudo, [f"echo {answers[0].output.strip()} $((6 * 7))", *probes]
+
+    host, ahead = Host("here", LocalTransport()), Ahead(entry, follow)
+    host.sudo = "none"
+    answers = ahead.facts(host, Asked((fact, "echo more"), ""))
+    assert [each.exit_code for each in answers] == [0, 0]
+    seen = ahead.ask(host, follow(answers)[1])
+    return [each.output for each in seen], host.round_trips
+
+
+def test_from_the_second_time_on_it_is_one_round_trip(entry: HostEntry) -> None:
+    for trips in (2, 1, 1):
+        assert look(entry, "echo debian", ["echo a"]) == (["debian 42\n", "a\n"], trips)
+
+
+def test_what_has_changed_is_asked_again(entry: HostEntry, tmp_path: Path) -> None:
+    file = tmp_path / "fact"
+    for fact, trips in (("old", 2), ("old", 1), ("new", 2), ("new", 1)):
+        file.write_text(fact)
+        assert look(entry, f"cat {file}", ["echo a"]) == ([f"{fact} 42\n", "a\n"], trips)
+
+
+def test_other_questions_have_no_answers_yet(entry: HostEntry) -> None:
+    look(entry, "echo debian", [])
+    assert look(entry, "echo ubuntu", [])[1] == 2
+
+
+@pytest.mark.parametrize("spoils", ["exit 3", "kill -9 $$", "("])
+def test_no_failure_counts_that_was_met_ahead(spoils: str, entry: HostEntry, tmp_path: Path) -> None:
+    """It may be of this very way of asking."""
+    once = f"[ -e {tmp_path}/mended ] || {{ touch {tmp_path}/mended; {spoils}; }}" if spoils != "(" else "(echo; exit 0"
+    look(entry, "echo debian", [])
+    seen, trips = look(entry, "echo debian", [once, "echo b"])
+    assert (seen[0], seen[2], trips > 1) == ("debian 42\n", "b\n", True)
+
+
+def test_where_root_cannot_be_become_as_before_it_is_asked_again(
+    entry: HostEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(entry, "echo debian", [])
+    sudo = tmp_path / "sudo"
+    sudo.write_text("#!/bin/sh\necho a password is required >&2\nexit 1\n")
+    sudo.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert look(entry, "echo debian", ["echo a"], sudo="free") == (["debian 42\n", "a\n"], 2)
+    sudo.write_text('#!/bin/sh\n[ "$1 $2" = "-n --" ] && shift 2 && exec "$@"\n')
+    assert look(entry, "echo debian", ["echo a", "echo 'b c'"], sudo="free") == (["debian 42\n", "a\n", "b c\n"], 1)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"questions": 1}', '{"questions": 1, "answers": 2}', "\0"])
+def test_a_record_that_cannot_be_read_is_none(content: str, entry: HostEntry, tmp_path: Path) -> None:
+    look(entry, "echo debian", [])
+    (record,) = (tmp_path / "data/vllm-provisioning/facts").iterdir()
+    assert stat.S_IMODE(record.stat().st_mode) == 0o600
+    record.write_text(content)
+    assert look(entry, "echo debian", ["echo a"])[1] == 2
+    assert look(entry, "echo debian", ["echo a"])[1] == 1
+
+
+def test_a_record_that_cannot_be_written_costs_a_round_trip(entry: HostEntry, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("in the way")
+    assert look(entry, "echo debian", ["echo a"]) == (["debian 42\n", "a\n"], 2)
