@@ -24,9 +24,10 @@ GREEDY = ("--temperature", "0", "--repetition-penalty", "1")
 BAD = {3: b"{not json", 7: b'{"question": "who?"}', 9: b"\xff\xfe", 12: b'["list"]', 20: b'{"prompt": 5}'}
 """Lines that cannot be answered, by their number."""
 LINES = 30
-SLOW = {"prompt": "Hello", "ignore_eos": True, "max_tokens": 3500}
+SLOW = {"prompt": "Hello", "ignore_eos": True}
 """What takes its while, so that there is time for a kill: the second batch of four has one, and the last but two."""
-SLOWLY = (6, 22)
+SLOWLY = {6: 2500, 22: 1000}
+"""Their tokens."""
 JOB = "/var/lib/vllm-provisioning/jobs/infer-demo"
 
 
@@ -51,16 +52,18 @@ def _infer(controller: Controller, *arguments: str, **options: Any) -> Done:
     return controller.run("infer", *arguments, *GREEDY, timeout=400, **options)
 
 
+def _question(number: int) -> str:
+    return list(QUESTIONS)[number % len(QUESTIONS)]
+
+
+def _line(number: int) -> dict[str, Any]:
+    slowly = {**SLOW, "max_tokens": SLOWLY.get(number)}
+    return {"id": f"q{number % 3}", **(slowly if number in SLOWLY else {"prompt": _question(number)})}
+
+
 def _ask(folder: Path) -> tuple[Path, Path]:
     """Write a file of lines, and give it and where its answers go."""
-    questions = list(QUESTIONS)
-    lines = [
-        BAD.get(number)
-        or json.dumps(
-            {"id": f"q{number % 3}", **(SLOW if number in SLOWLY else {"prompt": questions[number % len(questions)]})}
-        ).encode()
-        for number in range(1, LINES + 1)
-    ]
+    lines = [BAD.get(number) or json.dumps(_line(number)).encode() for number in range(1, LINES + 1)]
     asked = folder / "asked.jsonl"
     asked.write_bytes(b"\n".join(lines) + b"\n")
     return asked, folder / "answers.jsonl"
@@ -85,7 +88,7 @@ def test_a_file_is_gone_on_with_after_kills(there: tuple[Machine, Controller], t
 
     running = controller.start("infer", *command, *GREEDY)
     wait_until(lambda: saved() >= 4, "first batch", 300)
-    machine.run(f"kill -KILL -- -$(cat {JOB}/pid)", check=False)
+    machine.run(f"kill -KILL -$(cat {JOB}/pid)")
     killed = running.done(120)
     assert killed.code == 1, killed.output
     assert "it was killed" in killed.output
@@ -111,12 +114,11 @@ def test_a_file_is_gone_on_with_after_kills(there: tuple[Machine, Controller], t
 def _exactly_once(answers: Path) -> None:
     rows = [json.loads(line) for line in answers.read_text().splitlines()]
     assert [row["line"] for row in rows] == [number for number in range(1, LINES + 1) if number not in BAD]
-    questions = list(QUESTIONS)
     for row in rows:
         slow = row["line"] in SLOWLY
         assert row["id"] == f"q{row['line'] % 3}"
         assert row["finish_reason"] == ("length" if slow else "stop")
         assert row["prompt_tokens"] > 0 < row["completion_tokens"]
-        assert slow or row["answer"] == QUESTIONS[questions[row["line"] % len(questions)]]
+        assert slow or row["answer"] == QUESTIONS[_question(row["line"])]
     kept = [json.loads(line) for line in answers.with_name("answers.jsonl.malformed").read_text().splitlines()]
     assert [row["line"] for row in kept] == list(BAD)
