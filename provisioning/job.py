@@ -73,6 +73,7 @@ d={folder}
 exec 9>>"$d/lock"
 ! flock -n 9 || exit 0
 {stop}
+rm -f "$d/script"
 echo stopped
 """
 

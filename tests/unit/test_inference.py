@@ -9,7 +9,7 @@ from sites import site, with_service
 
 from provisioning.errors import ProvisioningError
 from provisioning.inference.on_host import GIB, Inference
-from provisioning.progress import Answering
+from provisioning.inference.progress import Answering
 from provisioning.transfer import Said
 
 
