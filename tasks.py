@@ -381,6 +381,55 @@ def chat(
 
 
 @task(
+    klass=WithOptionalWord,
+    positional=["prompt"],
+    help={
+        **COMMON,
+        **ONE_SERVICE,
+        "prompt": "What to ask; - takes it from standard input.",
+        "input": 'Instead: a file with JSON on each line, such as {"prompt": "…"} or {"messages": […]}.',
+        "output": "With --input: the file to write, a line for each that was answered.",
+        "model": "Ask this instead: a name of `models`, or a folder on the host.",
+        "system": "System message; the model's own if left out.",
+        "max_tokens": "Length of an answer at most, in tokens; 512 if left out.",
+        "temperature": "0.7 if left out; 0 takes the likeliest token each time.",
+        "top_p": "0.8 if left out.",
+        "repetition_penalty": "1.05 if left out.",
+        "seed": "Whole number that sampling begins with.",
+        "batch": "Lines that are asked at once, and saved together; 256 on GPUs and 16 on CPUs if left out.",
+        "stop": "End what is answered on the host; what was saved is gone on with by the same command.",
+    },
+)
+@command
+def infer(
+    ctx: Context,
+    prompt: str = "",
+    hosts: str = "",
+    inventory: str = "",
+    service: str = "",
+    model: str = "",
+    input: str = "",
+    output: str = "",
+    system: str = "",
+    max_tokens: str = "",
+    top_p: str = "",
+    temperature: str = "",
+    repetition_penalty: str = "",
+    seed: str = "",
+    batch: str = "",
+    stop: bool = False,
+) -> Any:
+    """Answer a question, or each line of a file, with vLLM's own LLM on a host: no server is needed."""
+    from provisioning.inference import command as inference
+
+    given = {"temperature": temperature, "top_p": top_p, "repetition_penalty": repetition_penalty}
+    sampling: dict[str, Any] = {**given, "max_tokens": max_tokens, "seed": seed}
+    files = {"input": input, "output": output, "batch": whole_number("--batch", batch) if batch else 0}
+    asked: dict[str, Any] = {"prompt": prompt, "service": service, "model": model, "system": system, **files}
+    return inference.infer(ctx, inventory, hosts, stop=stop, **asked, **sampling)
+
+
+@task(
     help={
         **COMMON,
         **ONE_SERVICE,
@@ -560,7 +609,7 @@ namespace = grouped(
     {
         "Take hosts there": (up, plan, provision, build, download, serve, remove),
         "Look": (doctor, status, logs, releases),
-        "Talk": (chat, webui, curl),
+        "Talk": (chat, infer, webui, curl),
         "Services": (start, stop, restart),
         "Prepare": (init, schema, bundle, wheels),
         "Develop": (test, bench, lint),

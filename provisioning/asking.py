@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -12,6 +13,8 @@ from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.serve_settings import ResolvedService
 from provisioning.spelling import did_you_mean
+
+STDIN = "-"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,14 @@ def askable(entries: Sequence[HostEntry], service: str = "") -> list[Askable]:
             f"no chosen host has the service {service!r}" if service else "no chosen host has a service",
             cause=did_you_mean(service, known) if known else "The inventory defines none.",
         )
+    return found
+
+
+def question(given: str, example: str) -> str:
+    """The question, from standard input if need be. Raises `ConfigurationError`, with an example, for none."""
+    found = given if given not in ("", STDIN) else sys.stdin.buffer.read().decode(errors="replace").strip()
+    if not found:
+        raise ConfigurationError("there is no question", remedy=f"For instance: {example}")
     return found
 
 

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from provisioning.asking import Askable, OpenHosts, askable
+from provisioning.asking import question as asked_for
 from provisioning.clients import chat as client
 from provisioning.commands import load
-from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
+from provisioning.errors import ExitCode, ProvisioningError
 from provisioning.given_secrets import require_api_keys
 from provisioning.inventory import HostEntry
 from provisioning.outcome import DONE, Outcome
@@ -16,7 +17,6 @@ from provisioning.screen import console
 from provisioning.server_environment import url
 
 FIRST_QUESTION = "天空为什么是蓝色的？"
-STDIN = "-"
 
 
 def chat(path: str, hosts: str, service: str, question: str, max_tokens: int) -> ExitCode:
@@ -26,7 +26,7 @@ def chat(path: str, hosts: str, service: str, question: str, max_tokens: int) ->
     """
     talking = not question and sys.stdin.isatty() and sys.stdout.isatty()
     if not talking:
-        question = _question(question)
+        question = asked_for(question, 'invoke chat "Why is the sky blue?"')
     entries = load(path, hosts)
     found = askable(entries, service)
     first = found[0]
@@ -39,14 +39,6 @@ def chat(path: str, hosts: str, service: str, question: str, max_tokens: int) ->
         print(text, end="", flush=True)
     print()
     return ExitCode.OK
-
-
-def _question(given: str) -> str:
-    """The question, from standard input if need be. Raises `ConfigurationError` where there is none."""
-    question = given if given not in ("", STDIN) else sys.stdin.buffer.read().decode(errors="replace").strip()
-    if not question:
-        raise ConfigurationError("there is no question", remedy='For instance: invoke chat "Why is the sky blue?"')
-    return question
 
 
 def _talk(services: Sequence[Askable], max_tokens: int) -> ExitCode:

@@ -63,9 +63,19 @@ trap "kill $! 2>/dev/null || :" EXIT
 """
 _STOP_OTHER = """
 [ ! -s "$d/pid" ] || kill -TERM "-$(cat "$d/pid")" 2>/dev/null || :
-flock -w 60 9 || { echo "a job with other inputs does not stop" >&2; exit 75; }
+flock -w 60 9 || { echo "the job that runs does not stop" >&2; exit 75; }
 """
 _WAIT_OTHER = "\nflock 9"
+
+_STOP = """
+d={folder}
+[ -d "$d" ] || exit 0
+exec 9>>"$d/lock"
+! flock -n 9 || exit 0
+{stop}
+rm -f "$d/script"
+echo stopped
+"""
 
 _FOLLOW = """
 d={folder}; seen={offset}; quiet=0
@@ -144,6 +154,11 @@ def _run(host: Host, job: Job, on_line: Callable[[str], None]) -> str:
             log=f"{job.folder}/log, on {host.name}",
         )
     return follower.text
+
+
+def stop(host: Host, name: str) -> bool:
+    """End the job of this name; give whether one ran. Raises `CommandError` where it does not end."""
+    return host.run(_STOP.format(folder=quote(f"{JOBS}/{name}"), stop=_STOP_OTHER)).stdout.endswith("stopped\n")
 
 
 def _start(host: Host, script: str, on_line: Callable[[str], None]) -> str:

@@ -10,7 +10,13 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 SHARED = {
-    "served": ("e2e/test_up", "hosts/test_service_faults", "hosts/test_this_machine", "hosts/test_webui"),
+    "served": (
+        "e2e/test_up",
+        "hosts/test_infer",
+        "hosts/test_service_faults",
+        "hosts/test_this_machine",
+        "hosts/test_webui",
+    ),
     "chaos": ("chaos/test_chaos", "chaos/test_cut_off"),
     "provisioned": tuple(
         f"hosts/test_{name}"

@@ -1,0 +1,1 @@
+"""Local inference: a model's answers without a server."""
