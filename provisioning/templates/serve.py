@@ -131,11 +131,13 @@ class Service:
         question = health.Question(lambda: self.server.first_token(self.settings.hang_timeout))
         watch = health.Watch(START_HANG_TIMEOUT, self.settings.start_timeout, 2 * START_LOOK)
         looked, used = time.monotonic(), process.usage(process.descendants())
+        wait = 0.1  # and longer and longer: what starts at once is ready at once
         while not question.take():
             if isinstance(question.error, health.WrongModelError):
                 raise Failure(CONFIGURATION, str(question.error))
             question.put()
-            self.pause(child, 1)
+            self.pause(child, wait)
+            wait = min(1, 1.5 * wait)
             elapsed = time.monotonic() - looked
             if elapsed >= START_LOOK:
                 before, looked, used = used, time.monotonic(), process.usage(process.descendants())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 from hosts import stubs
 from hosts.machine import Machine
+from hosts.system import cache_folder, locked
 
 from provisioning.steps.environment import DOWNLOADERS, UV
 from provisioning.steps.system import BASE
@@ -107,11 +109,25 @@ def furnish(machine: Machine, wheels: Path) -> None:
     server = {"vllm/entrypoints/openai/api_server.py": Path(__file__).with_name("server.py").read_text()}
     stubs.make(wheels, {**stubs.WHEELS, name: {**stubs.WHEELS[name], **server}})
     _put(machine, stubs.PLACE, {wheel.name: wheel.read_bytes() for wheel in wheels.glob("*.whl")})
-    machine.run("mkdir /srv/more")
-    wanted = " ".join([UV, *DOWNLOADERS, "pip", "setuptools", "wheel"])
-    machine.run(
-        f"python3 -m venv /tmp/v && /tmp/v/bin/pip download -q -d {stubs.PLACE} {wanted} && rm -rf /tmp/v ~/.cache"
-    )
+    _put(machine, "/srv/more", {})
+    kept = _downloaded(machine, [UV, *DOWNLOADERS, "pip", "setuptools", "wheel"])
+    shutil.copytree(kept, machine.root / stubs.PLACE.lstrip("/"), dirs_exist_ok=True)
+
+
+def _downloaded(machine: Machine, wanted: list[str]) -> Path:
+    """Wheels for a machine's Python; they are kept for the next test run."""
+    kept = cache_folder() / f"chaos-{hashlib.sha256(' '.join(wanted).encode()).hexdigest()[:12]}"
+    if not kept.is_dir():
+        place = "/tmp/wheels"
+        machine.run(f"python3 -m venv /tmp/v && /tmp/v/bin/pip download -q -d {place} {' '.join(wanted)}")
+        with locked(kept.with_suffix(".lock")):
+            if not kept.is_dir():
+                beside = kept.with_suffix(".new")
+                shutil.rmtree(beside, ignore_errors=True)
+                shutil.copytree(machine.root / place.lstrip("/"), beside)
+                beside.rename(kept)
+        machine.run("rm -rf /tmp/v /tmp/wheels ~/.cache")
+    return kept
 
 
 def _put(machine: Machine, folder: str, files: Mapping[str, bytes]) -> None:
