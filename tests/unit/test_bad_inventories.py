@@ -63,7 +63,7 @@ def test_any_bytes(folder: Path, content: bytes) -> None:
 def test_what_the_schema_allows_is_told_by_its_key_where_it_is_refused(folder: Path, told: dict[str, Any]) -> None:
     """The schema cannot say what contradicts what: so it may be refused, with the key."""
     said = read(folder, written({"all": {"hosts": {"a": told}}}))
-    assert not said or "all/hosts/a/" in said
+    assert not said or "all/hosts/a/" in said or "is not valid YAML" in said  # half a surrogate pair is no text
 
 
 @given(told=spoilt())
