@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from .own_network import in_own_network
 from .system import require_system_packages
 
 PATIENCE = 120_000
@@ -27,12 +28,15 @@ RECORD = """() => {
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Run Debian's Chromium, with a font that has Chinese; skips, with the reason, where it cannot be had."""
-    require_system_packages("chromium", "fonts-wqy-zenhei")
-    with sync_playwright() as playwright:
+def chromium(*ports: int) -> Iterator[Browser]:
+    """Run Debian's Chromium, with a font that has Chinese; skips, with the reason, where it cannot be had.
+
+    It reaches these ports of this machine's loopback, and nothing else.
+    """
+    require_system_packages("chromium", "fonts-wqy-zenhei", "iproute2")
+    with in_own_network(shutil.which("chromium") or "", *ports) as command, sync_playwright() as playwright:
         # Its sandbox wants another user than root.
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), chromium_sandbox=False)
+        browser = playwright.chromium.launch(executable_path=command, chromium_sandbox=False)
         yield browser
         browser.close()
 
@@ -54,12 +58,7 @@ class Chat:
         page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.goto(self.url)
-        try:
-            box(page).wait_for(timeout=PATIENCE / 3)
-        except TimeoutError:
-            # Seen once on a machine with ten times the load that it can take: a person would load it again, too.
-            page.reload()
-            box(page).wait_for()
+        box(page).wait_for()
         page.evaluate(RECORD)
         return page
 

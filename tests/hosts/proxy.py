@@ -29,8 +29,15 @@ class Throttle:
 class Proxy:
     """Passes connections on to `target`; listens on a port of its own."""
 
-    def __init__(self, target: tuple[str, int], listen: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen; connections are accepted at once."""
+    def __init__(
+        self,
+        target: tuple[str, int],
+        listen: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        listener: socket.socket | None = None,
+    ) -> None:
+        """Listen, or let `listener` do it; connections are accepted at once."""
         self.target, self.delay = target, 0.0
         self.connections = 0
         """How many connections have been accepted."""
@@ -47,7 +54,7 @@ class Proxy:
         self._flowing, self._lock = threading.Event(), threading.Lock()
         self._flowing.set()
         self._open: set[socket.socket] = set()
-        self._listener = socket.create_server((listen, port), backlog=64)
+        self._listener = listener or socket.create_server((listen, port), backlog=64)
         self.address, self.port = self._listener.getsockname()[:2]
         threading.Thread(target=self._accept, daemon=True).start()
 

@@ -36,6 +36,8 @@ class Story:
     machine: Machine
     line: Proxy
     port: int
+    kept_port: int
+    """Where the host keeps a page, when it does."""
     controller: Controller
     running: Running
     url: str
@@ -64,12 +66,12 @@ def story(
     machine = module_machine("bookworm", like=bare.machine, start=False)
     (machine.root / "etc/systemd/system/multi-user.target.wants/vllm@demo.service").unlink()
     machine.start(BOOT)
-    port = free_port()
-    with chromium() as browser, Proxy((machine.address, machine.port), listen=machine.address) as line:
+    port, kept = free_port(), free_port()
+    with chromium(port, kept) as browser, Proxy((machine.address, machine.port), listen=machine.address) as line:
         controller = Controller(folder / "later").manage(machine, through=line, **settings(bare.port))
         running = controller.start("webui", "--port", str(port))
         running.wait_for(f"Chat at http://127.0.0.1:{port}", 500)
-        yield Story(machine, line, bare.port, controller, running, f"http://127.0.0.1:{port}", browser)
+        yield Story(machine, line, bare.port, kept, controller, running, f"http://127.0.0.1:{port}", browser)
         running.process.kill()
 
 
@@ -218,7 +220,7 @@ def test_ctrl_c_ends_all_of_it(story: Story) -> None:
 @pytest.mark.full
 def test_a_page_that_the_host_keeps(story: Story) -> None:
     """With a login, behind which the service has a key: neither reaches the browser."""
-    port, machine, controller = free_port(), story.machine, story.controller
+    port, machine, controller = story.kept_port, story.machine, story.controller
     told = settings(story.port, api_key="generate")
     told["webui"] = {"enabled": True, "port": port, "user": "mei", "password": "generate"}
     controller.manage(machine, **told)
