@@ -29,8 +29,14 @@ CSS = """
 #service { flex-grow: 0; }
 /* The conversation scrolls, not the page: what is typed stays in sight. */
 #conversation { height: calc(100dvh - 15rem) !important; min-height: 15rem; }
-footer { margin: 0 !important; }
 """
+# A page whose scripts did not all come, as when the network changes meanwhile, would stay at "Loading…" for ever.
+# https://vite.dev/guide/build#load-error-handling
+HEAD = """<script>
+window.addEventListener("vite:preloadError", () => {
+    if (!document.querySelector("textarea")) setTimeout(() => location.reload(), 1000);
+});
+</script>"""
 FORMULAS = [
     {"left": "$$", "right": "$$", "display": True},
     {"left": "\\[", "right": "\\]", "display": True},

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from provisioning.errors import ConnectionLostError
@@ -104,21 +105,8 @@ class SshTransport:
 
         Fabric's own listens some time after it has said so, and lets its clients wait for ever where nobody answers.
         """
-        from paramiko.ssh_exception import ChannelException
-
-        transport = self._transport()
-
-        def dial() -> Stream:
-            opened: Stream = transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=30)
-            return opened
-
-        try:
-            dial().close()
-        except ChannelException as error:
-            raise ConnectionRefusedError(error.text) from error
-        except (OSError, EOFError, _ssh_exception()) as error:
-            raise self._lost(str(error) or type(error).__name__) from error
-        with listening(local_port, dial) as listens_at:
+        self.dial(address, port).close()
+        with listening(local_port, partial(self.dial, address, port)) as listens_at:
             yield f"127.0.0.1:{listens_at}"
 
     def dial(self, address: str, port: int) -> Stream:
@@ -131,7 +119,7 @@ class SshTransport:
         except ChannelException as error:
             raise ConnectionRefusedError(error.text) from error
         except (OSError, EOFError, _ssh_exception()) as error:
-            raise self._lost(str(error)) from error
+            raise self._lost(str(error) or type(error).__name__) from error
         return channel
 
     @contextmanager

@@ -1,7 +1,7 @@
-"""A network for a program that minds when that of its machine changes: nothing but a loopback, where some ports lead here.
+"""A network for a program that minds when that of its machine changes: a loopback, some ports of which lead here.
 
-Chromium fails with net::ERR_NETWORK_CHANGED whatever waits for a connection when an interface comes or goes, be it for
-loopback (https://github.com/microsoft/playwright/issues/13062). Tests that lay networks run beside those with a browser.
+Chromium fails with net::ERR_NETWORK_CHANGED whatever waits for a connection when an interface comes or goes, even
+for loopback (https://github.com/microsoft/playwright/issues/13062). Other tests lay networks meanwhile.
 """
 
 from __future__ import annotations

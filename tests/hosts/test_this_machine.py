@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 import yaml
 
@@ -54,6 +56,12 @@ class Container:
     machine: Machine
     port: int
 
+    def manage(self, **changes: Any) -> None:
+        """Write the shipped inventory, with other settings for all hosts."""
+        inventory = yaml.safe_load((PROJECT / "inventory.yaml").read_text())
+        inventory["all"]["vars"] = settings(self.port, eager=True) | changes
+        self.machine.run("cat >/srv/inventory.yaml", input=yaml.safe_dump(inventory))
+
     def type(self, command: str, timeout: float = 500) -> str:
         """Type a command, which is to succeed."""
         done = self.machine.run(f"cd /srv && {RUN} {command}", check=False, timeout=timeout)
@@ -71,11 +79,9 @@ def container(
     bare = served(pytestconfig, ssh_key, tmp_path_factory.mktemp("controller") / "first")
     machine = module_machine("bookworm", like=bare.machine, systemd=False)
     machine.install_project()
-    port = free_port()
-    inventory = yaml.safe_load((PROJECT / "inventory.yaml").read_text())
-    inventory["all"]["vars"] = settings(port, eager=True)
-    machine.run("cat >/srv/inventory.yaml", input=yaml.safe_dump(inventory))
-    return Container(machine, port)
+    container = Container(machine, free_port())
+    container.manage()
+    return container
 
 
 def test_without_systemd_supervisord_is_chosen_and_said_so(container: Container) -> None:
@@ -108,6 +114,30 @@ def test_supervisord_brings_it_back(container: Container) -> None:
     print(f"\nserves again {time.monotonic() - began:.0f} s after its worker was killed")
     wait_until(lambda: state(container.machine)["phase"] == "ready", "phase", 30)
     assert state(container.machine)["restarts"] == 1
+
+
+@pytest.mark.full
+def test_supervisord_keeps_a_chat_page(container: Container) -> None:
+    port = free_port()
+    container.manage(webui={"enabled": True, "port": port})
+    assert f"vllm-webui: start; a chat page at http://127.0.0.1:{port}" in container.type("up")
+    assert "nothing to do" in container.type("serve")
+    assert "<gradio-app" in page(port)
+    container.machine.run(f"kill -KILL {process(container.machine, 'webui.py')}")
+    wait_until(lambda: not page(port), "fault", 60)
+    wait_until(lambda: "<gradio-app" in page(port), "page", 180)
+    container.manage()
+    assert "vllm-webui: stop" in container.type("serve")
+    assert "nothing to do" in container.type("serve")
+    assert page(port) == ""
+
+
+def page(port: int) -> str:
+    """Give what a browser gets there; "" where nobody listens."""
+    try:
+        return httpx2.get(f"http://127.0.0.1:{port}", trust_env=False, timeout=60).text
+    except httpx2.ConnectError:
+        return ""
 
 
 @pytest.mark.full
