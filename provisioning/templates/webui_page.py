@@ -31,6 +31,7 @@ CSS = """
 #conversation { height: calc(100dvh - 15rem) !important; min-height: 15rem; }
 """
 # A page whose scripts did not all come, as when the network changes meanwhile, would stay at "Loading…" for ever.
+# Gradio sets this by script: what fails before it is there stays as it is.
 # https://vite.dev/guide/build#load-error-handling
 HEAD = """<script>
 window.addEventListener("vite:preloadError", () => {
