@@ -419,7 +419,12 @@ def infer(
     batch: str = "",
     stop: bool = False,
 ) -> Any:
-    """Answer a question, or each line of a file, with vLLM's own LLM on a host: no server is needed."""
+    """Answer a question, or each line of a file, without a server.
+
+    With vLLM's own LLM on a host.
+
+    Example: invoke infer --hosts lab1 --input asked.jsonl --output answered.jsonl
+    """
     from provisioning.inference import command as inference
 
     given = {"temperature": temperature, "top_p": top_p, "repetition_penalty": repetition_penalty}
