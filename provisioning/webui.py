@@ -19,6 +19,7 @@ from typing import Any
 from invoke.context import Context
 
 from provisioning import fleet, webui_address
+from provisioning.asking import askable
 from provisioning.clients.chat import api_key
 from provisioning.commands import load
 from provisioning.errors import CommandError, ConfigurationError, ExitCode, ProvisioningError
@@ -29,7 +30,6 @@ from provisioning.prompts import ask_secret
 from provisioning.report import Report
 from provisioning.serve_settings import ResolvedService
 from provisioning.server_environment import url
-from provisioning.spelling import did_you_mean
 from provisioning.templates import FOLDER
 from provisioning.webui_settings import is_loopback
 from provisioning.webui_tunnels import Way, tunnel
@@ -50,13 +50,7 @@ class Options:
 
 def webui(ctx: Context, path: str, hosts: str, service: str, options: Options) -> ExitCode:
     """Serve the page until Ctrl-C. With Invoke's --dry, say what it would show."""
-    chosen = [
-        (entry, each)
-        for entry in load(path, hosts)
-        for each in entry.settings.resolved_services().values()
-        if service in ("", each.name)
-    ]
-    _require(chosen, path, hosts, service)
+    chosen = [(each.entry, each.service) for each in askable(load(path, hosts), service)]
     entries = list({entry.name: entry for entry, _ in chosen}.values())
     require_api_keys(entries, service)
     login = _login(options)
@@ -84,16 +78,6 @@ def webui(ctx: Context, path: str, hosts: str, service: str, options: Options) -
             [str(python), "-I", str(FOLDER / "webui.py"), "-"], {**told, **login, "services": services}
         ) as page:
             return _serve(page, options)
-
-
-def _require(chosen: Sequence[Any], path: str, hosts: str, service: str) -> None:
-    if chosen:
-        return
-    known = sorted({name for entry in load(path, hosts) for name in entry.settings.services})
-    raise ConfigurationError(
-        f"no chosen host has the service {service!r}" if service else "no chosen host has a service",
-        cause=did_you_mean(service, known) if known else "The inventory defines none.",
-    )
 
 
 def _login(options: Options) -> dict[str, str]:
