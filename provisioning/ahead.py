@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from provisioning import probe, wheel_store
+from provisioning import probe
+from provisioning.data_folder import data_folder
 from provisioning.errors import ProbeError
 from provisioning.facts import Asked
 from provisioning.host import Host
@@ -66,7 +67,7 @@ class _Record:
     def __init__(self, entry: HostEntry) -> None:
         reached = (entry.name, entry.ssh.connection, entry.ssh.address, entry.ssh.port, entry.ssh.user)
         name = hashlib.sha256(repr(reached).encode(errors="surrogateescape")).hexdigest()[:32]
-        self._file = wheel_store.default_folder().parent / "facts" / f"{name}.json"
+        self._file = data_folder("facts") / f"{name}.json"
 
     def read(self, questions: Sequence[str]) -> list[probe.Probed]:
         """The answers to these questions; none where there is no record of them."""

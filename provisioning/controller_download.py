@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from provisioning.data_folder import data_folder
 from provisioning.errors import CommandError
 from provisioning.job import tail
 from provisioning.progress import Downloading
@@ -19,8 +19,8 @@ from provisioning.templates.download_records import intact, load
 
 
 def default_folder() -> Path:
-    """Where models lie: https://specifications.freedesktop.org/basedir-spec/latest/"""
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "vllm-provisioning/models"
+    """Where models lie."""
+    return data_folder("models")
 
 
 def download(told: dict[str, Any], tell: Tell) -> str:

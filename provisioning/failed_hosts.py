@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from shlex import quote
 
-from provisioning import wheel_store
+from provisioning.data_folder import data_folder
 from provisioning.errors import ConfigurationError, ProvisioningError
 from provisioning.inventory import LOCALHOST, HostEntry, Inventory
 from provisioning.inventory_file import inventory_file
@@ -26,7 +26,7 @@ class FailedHosts:
         self.task = task
         self._command = f"invoke {task} --retry-failed" + (f" --inventory {quote(path)}" if path else "")
         name = hashlib.sha256(str(self.inventory).encode(errors="surrogateescape")).hexdigest()[:16]
-        self._file = wheel_store.default_folder().parent / "failed-hosts" / f"{name}.json"
+        self._file = data_folder("failed-hosts") / f"{name}.json"
         self._gone: set[str] = set()
 
     def statuses(self) -> dict[str, str]:

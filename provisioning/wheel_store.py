@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -15,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from provisioning.data_folder import data_folder
 from provisioning.errors import ConfigurationError
 from provisioning.releases import number
 
@@ -75,8 +75,8 @@ class Wheel:
 
 
 def default_folder() -> Path:
-    """Where the store lies: https://specifications.freedesktop.org/basedir-spec/latest/"""
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "vllm-provisioning/wheels"
+    """Where the store lies."""
+    return data_folder("wheels")
 
 
 class Store:
