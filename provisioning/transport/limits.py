@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 
@@ -48,7 +49,8 @@ def begin(channel: Any, command: str, seconds: float | None) -> None:
 
     def expire() -> None:
         expired.set()
-        channel.close()
+        with suppress(Exception):  # the connection ended meanwhile
+            channel.close()
 
     timer = threading.Timer(seconds if seconds is not None else threading.TIMEOUT_MAX, expire)
     timer.daemon = True

@@ -81,7 +81,9 @@ def test_what_was_said_last_stands_first_below() -> None:
     assert shown(("web1", noted), height=2)[1] == "  … connection lost"
 
 
-def test_a_terminal_gets_no_more_rows_than_it_has() -> None:
+def test_a_terminal_gets_no_more_rows_than_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     file = io.StringIO()
     report = Report()
     report.screen.console = Console(file=file, force_terminal=True, width=60, height=8, color_system=None)
