@@ -156,10 +156,10 @@ def gather(host: Host, *, account: str, conda_path: str, model_paths: Sequence[s
 
 
 def recalled(answers: Sequence[probe.Probed], may_become: bool) -> Facts | None:
-    """Facts from what `gather` was answered another time; None where root was not become without more ado."""
+    """Facts from what `gather` was answered another time; None where a person had to be asked, or it was in vain."""
     text = dict(zip((*_PROBES, *_MORE), (answer.output for answer in answers), strict=True))
     sudo = "none" if text["sudo"] == "root" else text["sudo"] if may_become else "forbidden"
-    return replace(_parse(text), sudo=sudo) if sudo in ("none", "free") else None
+    return replace(_parse(text), sudo=sudo) if sudo in ("none", "free", "password") else None
 
 
 _MORE = ("folders", "sudo")
