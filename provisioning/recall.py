@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from provisioning import ahead, becoming, reads
 from provisioning.data_folder import data_folder
-from provisioning.errors import ExitCode, ProvisioningError
+from provisioning.errors import ExitCode
 from provisioning.facts import Asked
 from provisioning.host import Host, network_environment
 from provisioning.masking import masked
 from provisioning.outcome import Outcome
-from provisioning.parallel import HOSTS, first_failure
+from provisioning.parallel import all_succeed
 from provisioning.profile import PROFILE
 from provisioning.transport.base import Transport
 from provisioning.transport.local import LocalTransport
@@ -41,7 +41,7 @@ _OF_THE_TERMINAL = {"_", "COLUMNS", "LINES", "OLDPWD", "SHLVL", "TERM", "WINDOWI
 
 def converge(ctx: Context, task: str, path: str, hosts: str, **options: Any) -> ExitCode:
     """Do as `commands.converge` does: by the short way, where it leads to the same end."""
-    memory = Memory(task, path, hosts, options)
+    memory = Memory(path, task, hosts, options)
     # What is to be done once more is no question of what hosts answer.
     anew = ctx.config.run.dry or options.get("verify") or options.get("retry_failed")
     if not anew and memory.is_as_it_was():
@@ -55,9 +55,11 @@ def converge(ctx: Context, task: str, path: str, hosts: str, **options: Any) -> 
 class Memory:
     """What is remembered of one command."""
 
-    def __init__(self, *command: Any) -> None:
+    def __init__(self, path: str, *command: Any) -> None:
+        """`path` names the inventory, as a person did or not at all; `command` is all else that was typed."""
+        self._path = path
         variables = {name: value for name, value in os.environ.items() if name not in _OF_THE_TERMINAL}
-        told = repr([os.getcwd(), os.geteuid(), command, sorted(variables.items())])
+        told = repr([os.getcwd(), os.geteuid(), path, command, sorted(variables.items())])
         name = hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:32]
         self._file = data_folder(FOLDER) / f"{name}.json"
         self._reads: reads.Reads | None = None
@@ -68,8 +70,8 @@ class Memory:
             found: Any = json.loads(self._file.read_text("utf-8"))
             if reads.digest(found["paths"]) == found["read"]:
                 PROFILE.mark("hosts")
-                if _reached(found["hosts"]) and not first_failure(_answers_as_it_did, found["hosts"], PATIENCE):
-                    _say([host["name"] for host in found["hosts"]], found["lines"])
+                if all_succeed(_answers_as_it_did, found["hosts"], PATIENCE):
+                    _say([Outcome(host["name"]) for host in found["hosts"]], found["lines"])
                     return True
         return False
 
@@ -87,7 +89,86 @@ class Memory:
         # A script may hold the password of a mirror: it is not written down a second time.
         if self._reads is None or not all(hosts) or masked(text) != text:
             return
-        own = (str(data_folder(FOLDER)), str(data_folder("facts")))
-        paths = [path for path in self._reads.paths() if not path.startswith(own)]
+        paths = self._paths(self._reads)
         record = {"paths": paths, "read": reads.digest(paths), "hosts": hosts, "lines": list(lines)}
-        write_private(self._file, json.dumps(record))
+        with suppress(OSError):
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            new = self._file.with_suffix(f".{os.getpid()}")
+            new.touch(mode=0o600)
+            new.write_text(json.dumps(record), "utf-8")
+            new.replace(self._file)
+
+    def _paths(self, read: reads.Reads) -> list[str]:
+        """What the result depends on: all that was read but own records, and the places of an inventory's files."""
+        from provisioning.inventory_file import PLACES, inventory_file
+
+        beside = (inventory_file(self._path).parent / name for name in ("group_vars", "host_vars"))
+        own = (str(data_folder(FOLDER)), str(data_folder("facts")))
+        paths = {os.path.abspath(place) for place in (*PLACES, *beside)}
+        return sorted(paths | {path for path in read.paths() if not path.startswith(own)})
+
+
+def _told(entry: HostEntry, looked: tuple[ahead.Question, str] | None) -> dict[str, Any]:
+    """A host as it is remembered; nothing where it cannot be: what a password opens is not written down."""
+    if looked is None or entry.offline or looked[0].asked.prefix != becoming.check(None):
+        return {}
+    target: dict[str, Any] | None = None
+    if entry.ssh.connection != "local":
+        from provisioning.fleet import target_of
+
+        target = asdict(target_of(entry))
+        if target["password"] is not None:
+            return {}
+    question, answers = looked
+    return {
+        "name": entry.name,
+        "target": target,
+        "look_timeout": entry.settings.look_timeout,
+        "silence_timeout": entry.settings.silence_timeout,
+        "facts": question.asked.probes,
+        "sudo": question.sudo,
+        "probes": question.probes,
+        "answers": answers,
+    }
+
+
+def _answers_as_it_did(host: Mapping[str, Any]) -> bool:
+    transport, environment = _way_to(host)
+    limits = {name: host[name] for name in ("look_timeout", "silence_timeout")}
+    reached = Host(host["name"], transport, environment=environment, **limits)
+    asked = Asked(tuple(host["facts"]), becoming.check(None))
+    try:
+        with PROFILE.phase(host["name"], "look"):
+            facts, states = ahead.Question(asked, host["sudo"], tuple(host["probes"])).put(reached)
+    except Exception:  # whatever it is, the whole way meets it again, and tells
+        return False
+    finally:
+        reached.close()
+    return bool(facts and states) and ahead.digest([*facts, *states]) == host["answers"]
+
+
+def _way_to(host: Mapping[str, Any]) -> tuple[Transport, str]:
+    if host["target"] is None:
+        return LocalTransport(), network_environment()
+    from provisioning.ssh_arguments import Proxy
+    from provisioning.transport.connect import open_connection
+    from provisioning.transport.ssh import SshTransport
+    from provisioning.transport.target import SshTarget
+
+    proxy = Proxy(**{**host["target"]["proxy"], "jumps": tuple(host["target"]["proxy"]["jumps"])})
+    target = SshTarget(**{**host["target"], "proxy": proxy})
+
+    def connect() -> Any:
+        with PROFILE.phase(host["name"], "connect"):
+            return open_connection(target)
+
+    return SshTransport(host["name"], connect, reconnect=connect), ""
+
+
+def _say(outcomes: Sequence[Outcome], lines: Sequence[str]) -> None:
+    from provisioning.report import Report
+
+    report = Report()
+    report.summary(outcomes, planned=False)
+    for line in lines:
+        report.screen.print(line, style="green")
