@@ -52,11 +52,11 @@ def up(
 
     Example: invoke up --hosts 'web,!web3' --serial 1
     """
-    from provisioning import commands
+    from provisioning import recall
 
     options: dict[str, Any] = {"model": model, "service": service, "device": device, "offline": offline}
     rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
-    return commands.up(ctx, inventory, hosts, **options, **rolling)
+    return recall.converge(ctx, "up", inventory, hosts, **options, **rolling)
 
 
 @task(
@@ -108,11 +108,11 @@ def provision(
 
     Example: invoke provision --hosts gpu
     """
-    from provisioning import commands
+    from provisioning import recall
 
     options: dict[str, Any] = {"offline": offline}
     rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
-    return commands.converge(ctx, inventory, hosts, "PROVISION", **options, **rolling)
+    return recall.converge(ctx, "provision", inventory, hosts, **options, **rolling)
 
 
 @task(help={**CHANGING, **OFFLINE, "device": "cpu or cuda.", "method": "auto, wheel or source."})
@@ -134,11 +134,11 @@ def build(
 
     Example: invoke build --device cpu --method source
     """
-    from provisioning import commands
+    from provisioning import recall
 
     options: dict[str, Any] = {"device": device, "method": method, "offline": offline}
     rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
-    return commands.converge(ctx, inventory, hosts, "BUILD", **options, **rolling)
+    return recall.converge(ctx, "build", inventory, hosts, **options, **rolling)
 
 
 @task(
@@ -190,11 +190,11 @@ def download(
 
     Example: invoke download --model Qwen/Qwen2.5-0.5B-Instruct
     """
-    from provisioning import commands
+    from provisioning import recall
 
     options: dict[str, Any] = {"model": model, "service": service, "offline": offline}
     rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
-    return commands.converge(ctx, inventory, hosts, "DOWNLOAD", verify=verify, **options, **rolling)
+    return recall.converge(ctx, "download", inventory, hosts, verify=verify, **options, **rolling)
 
 
 @task(help={**CHANGING, **MODEL, **OFFLINE})
@@ -216,11 +216,11 @@ def serve(
 
     Example: invoke serve --hosts lab1
     """
-    from provisioning import commands
+    from provisioning import recall
 
     options: dict[str, Any] = {"model": model, "service": service, "offline": offline}
     rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
-    return commands.converge(ctx, inventory, hosts, "SERVE", **options, **rolling)
+    return recall.converge(ctx, "serve", inventory, hosts, **options, **rolling)
 
 
 @task(

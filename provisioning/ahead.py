@@ -9,25 +9,56 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from provisioning import probe
 from provisioning.data_folder import data_folder
 from provisioning.errors import ProbeError
 from provisioning.facts import Asked
 from provisioning.host import Host
-from provisioning.inventory import HostEntry
+
+if TYPE_CHECKING:
+    from provisioning.inventory import HostEntry
 
 Questions = Callable[[Sequence[probe.Probed]], "tuple[str, list[str]] | None"]
 """From what answered the questions for facts: how root is become, and the probes that follow; None if they do not."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a look asks a host: what it is, as the connecting user, and then its state, as root."""
+
+    asked: Asked
+    sudo: str
+    """How root is become: `none` (root already) or `free`."""
+    probes: tuple[str, ...]
+
+    def put(self, host: Host) -> tuple[list[probe.Probed], list[probe.Probed]]:
+        """Ask both in one round trip. What was not answered is empty: it went wrong."""
+        tags, limit = (probe.new_tag(), probe.new_tag()), host.look_timeout
+        first = self.asked.prefix + probe.together(self.asked.probes, tags[0], limit)
+        script = f"{first}\n{host.inner(probe.together(self.probes, tags[1], limit), self.sudo)}"
+        output = host.run(script, as_root=False, check=False).stdout
+        found: list[list[probe.Probed]] = []
+        for tag, probes in zip(tags, (self.asked.probes, self.probes), strict=True):
+            try:
+                found.append(probe.parse(output, tag, len(probes), limit))
+            except ProbeError:
+                found.append([])
+        return found[0], found[1]
 
 
 class Ahead:
     """Asks one host, once: first for its facts, then what follows from them. Both work as `probe.ask` does."""
 
     def __init__(self, entry: HostEntry, follow: Questions) -> None:
+        self.counted: tuple[Question, str] | None = None
+        """What was asked in one round trip, and the digest of the answers, where they counted."""
+        self._asked: tuple[Question, str] | None = None
         self._follow = follow
         self._record = _Record(entry)
         self._known: dict[str, probe.Probed] = {}
@@ -36,29 +67,38 @@ class Ahead:
         """Ask for facts, and along with them what followed from the last ones."""
         before = self._record.read(asked.probes)
         following = self._follow(before) if before else None
-        answers = self._together(host, asked, *following) if following else None
+        answers = self._together(host, Question(asked, following[0], tuple(following[1]))) if following else []
         answers = answers or probe.ask(host, asked.probes, as_root=False, prefix=asked.prefix)
         if not any(answer.exit_code for answer in answers):
             self._record.write(asked.probes, answers)
         return answers
 
-    def _together(self, host: Host, asked: Asked, sudo: str, probes: Sequence[str]) -> list[probe.Probed] | None:
-        """Ask both, and keep what answered the second; None where the first was not answered."""
-        tags, limit = (probe.new_tag(), probe.new_tag()), host.look_timeout
-        first = asked.prefix + probe.together(asked.probes, tags[0], limit)
-        script = f"{first}\n{host.inner(probe.together(probes, tags[1], limit), sudo)}"
-        output = host.run(script, as_root=False, check=False).stdout
-        with suppress(ProbeError):
-            found = probe.parse(output, tags[1], len(probes), limit)
-            self._known = {text: answer for text, answer in zip(probes, found, strict=True) if not answer.exit_code}
-        with suppress(ProbeError):
-            return probe.parse(output, tags[0], len(asked.probes), limit)
-        return None
+    def _together(self, host: Host, question: Question) -> list[probe.Probed]:
+        """Ask both, and keep what answered the second; nothing where the first was not answered."""
+        facts, states = question.put(host)
+        answered = zip(question.probes, states, strict=True) if states else ()
+        self._known = {text: answer for text, answer in answered if not answer.exit_code}
+        if facts and states:
+            self._asked = question, digest([*facts, *states])
+        return facts
 
     def ask(self, host: Host, probes: Sequence[str]) -> list[probe.Probed]:
         """Give the answers that are known already, if every one of them is; else ask."""
         known, self._known = self._known, {}
-        return [known[each] for each in probes] if known.keys() >= set(probes) else probe.ask(host, probes)
+        if not known.keys() >= set(probes):
+            return probe.ask(host, probes)
+        self.counted = self._asked
+        return [known[each] for each in probes]
+
+
+_FLEETING = re.compile(r"^MemAvailable:.*$", re.MULTILINE)
+"""What is another thing at every look, and decides nothing that a host is converged to."""
+
+
+def digest(answers: Sequence[probe.Probed]) -> str:
+    """What tells whether a host answers as it did."""
+    said = [(answer.exit_code, _FLEETING.sub("", answer.output)) for answer in answers]
+    return hashlib.sha256(repr(said).encode(errors="surrogateescape")).hexdigest()
 
 
 class _Record:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -41,33 +41,38 @@ def load(
     return chosen
 
 
+Remember = Callable[[Sequence[HostEntry], Sequence[Outcome], Sequence[str]], None]
+"""Takes the hosts of a run, how it went, and the lines that it said in the end."""
+
+
 def converge(
     ctx: Context,
+    task: str,
     path: str,
     hosts: str,
-    steps_of: str,
     *,
     retry_failed: bool = False,
     verify: bool = False,
+    remember: Remember = lambda entries, outcomes, lines: None,
     **options: str,
 ) -> ExitCode:
-    """Take hosts through the named steps; with Invoke's --dry, say what would change. `verify` hashes models again."""
-    failed = FailedHosts(path, steps_of.lower())
+    """Take hosts through the steps of a task; with Invoke's --dry, say what would change.
+
+    `up` are the steps of `serve`; afterwards each changed service answers a question. `verify` hashes models again.
+    """
+    failed = FailedHosts(path, task)
     entries = _entries(path, hosts, failed if retry_failed else None, **options)
     if verify:
         entries = [replace(entry, verification=secrets.token_hex(8)) for entry in entries]
-    return _converge(ctx, entries, steps_of, failed)[1]
-
-
-def up(ctx: Context, path: str, hosts: str, *, retry_failed: bool = False, **options: str) -> ExitCode:
-    """Converge all steps, and let each changed service answer a question."""
-    failed = FailedHosts(path, "up")
-    entries = _entries(path, hosts, failed if retry_failed else None, **options)
-    outcomes, code = _converge(ctx, entries, "SERVE", failed)
-    if not ctx.config.run.dry and VERBOSITY.get() != QUIET:
+    outcomes, code = _converge(ctx, entries, "SERVE" if task == "up" else task.upper(), failed)
+    if ctx.config.run.dry:
+        return code
+    lines: list[str] = []
+    if task == "up" and VERBOSITY.get() != QUIET:
         from provisioning.conversation import introduce
 
-        introduce(entries, outcomes)
+        lines = introduce(entries, outcomes)
+    remember(entries, outcomes, lines)
     return code
 
 

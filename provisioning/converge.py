@@ -64,15 +64,15 @@ def _site(entry: HostEntry, found: facts.Facts) -> Site:
     return Site(entry.name, entry.settings, found, entry.verification, entry.offline)
 
 
-def ahead_of(entry: HostEntry, steps: Sequence[str]) -> Ahead:
-    """Give what asks along with the facts what these steps would look at; see `Ahead`."""
+def ahead_of(entry: HostEntry, steps: Sequence[str], more: Callable[[Site], list[str]] = lambda site: []) -> Ahead:
+    """Give what asks along with the facts what these steps would look at, and `more` before it; see `Ahead`."""
 
     def follow(answers: Sequence[probe.Probed]) -> tuple[str, list[str]] | None:
         # What was recorded may be of another version of this program, or name versions that do not fit any more.
         with suppress(ProvisioningError, LookupError, ValueError):
             found = facts.recalled(answers, entry.ssh.become is not False)
             if found and not (site := _site(entry, found)).must_look_for_downloads:
-                return found.sudo, [resource.probe() for _, resource in _resources(site, steps)]
+                return found.sudo, [*more(site), *(resource.probe() for _, resource in _resources(site, steps))]
         return None
 
     return Ahead(entry, follow)
@@ -129,6 +129,7 @@ def plan(host: Host, entry: HostEntry, steps: Sequence[str], outcome: Outcome, *
     with PROFILE.phase(host.name, "look"):
         looked = look(host, outcome.site, steps, ask=ahead.ask)
     DISTRIBUTION.seen(host.name)
+    outcome.looked = ahead.counted
     outcome.changes = differences(looked, forecast=forecast)
     outcome.status = "changed" if outcome.changes else "ok"
     return outcome

@@ -71,9 +71,12 @@ def _answer(asked: Askable, question: str, max_tokens: int) -> Iterator[str]:
         yield from client.answer(hosts.of(asked), asked.service, question, max_tokens)
 
 
-def introduce(entries: Sequence[HostEntry], outcomes: Sequence[Outcome]) -> None:
-    """Let each host that was changed answer a question: the proof that a person believes."""
-    screen = console()
+def introduce(entries: Sequence[HostEntry], outcomes: Sequence[Outcome]) -> list[str]:
+    """Say what is served where, and give those lines.
+
+    Each host that was changed answers a question: the proof that a person believes.
+    """
+    screen, lines = console(), list[str]()
     # Who worked for others came first, so the order is another one.
     by_host = {outcome.host: outcome for outcome in outcomes}
     for entry in entries:
@@ -82,9 +85,11 @@ def introduce(entries: Sequence[HostEntry], outcomes: Sequence[Outcome]) -> None
             continue
         for asked in askable([entry]):
             where = f"{url(asked.service)}/v1"
-            screen.print(f"{entry.name}: {asked.service.name} serves {asked.service.model} at {where}", style="green")
+            lines.append(f"{entry.name}: {asked.service.name} serves {asked.service.model} at {where}")
+            screen.print(lines[-1], style="green")
             if outcome.status == "changed":
                 screen.print(f"  ? {FIRST_QUESTION}\n  ", end="")
                 for text in _answer(asked, FIRST_QUESTION, 200):
                     screen.print(text, end="")
                 screen.print()
+    return lines

@@ -34,15 +34,18 @@ _ACCOUNT = f'account={{account}}; [ "$account" != auto ] || {{{{ [ "$(id -u)" = 
 _ACCOUNT += "|| account=$(id -un); }}; "
 
 _PROBES = {
-    "user": "id -un; id -u; printf '%s\\n' \"$HOME\"",
+    "user": "id; printf '%s\\n' \"$HOME\"",
     "account": _ACCOUNT + 'printf "%s\\n" "$account"; getent passwd -- "$account"; id -gn -- "$account" 2>/dev/null; :',
     "os": "cat /etc/os-release",
-    "machine": "uname -m; uname -r; nproc; grep -m1 -E '^(flags|Features)' /proc/cpuinfo; :",
-    "topology": "lscpu -p=CPU,CORE,SOCKET,NODE 2>/dev/null | grep -v '^#'; :",
+    "machine": "uname -mr; nproc; grep -m1 -E '^(flags|Features)' /proc/cpuinfo; :",
+    "topology": "lscpu -p=CPU,CORE,SOCKET,NODE 2>/dev/null; :",
     # The limits are those of a container, whose /proc/meminfo speaks of the machine around it.
     "memory": "grep -E '^(MemTotal|MemAvailable):' /proc/meminfo; "
     "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null; :",
-    "init": "if [ -d /run/systemd/system ]; then echo systemd; systemctl --version | head -n 1; else echo none; fi",
+    # The name of the library tells it: /usr/lib/systemd/libsystemd-shared-252.so, or with Debian's own revision behind.
+    "init": "[ -d /run/systemd/system ] || { echo none; exit 0; }; echo systemd; "
+    "for f in /usr/lib/systemd/libsystemd-shared-[0-9]* /usr/lib/*/systemd/libsystemd-shared-[0-9]*; do "
+    '[ -e "$f" ] && { version=${f##*-shared-}; echo "systemd ${version%.so}"; exit 0; }; done; systemctl --version',
     # What links to a file called python3.N is Python 3.N: to start each to hear it say so is what costs most here.
     "python": "for p in /usr/bin/python3 /usr/bin/python3.[0-9]* /usr/local/bin/python3 "
     "/usr/local/bin/python3.[0-9]*; do "
@@ -52,7 +55,7 @@ _PROBES = {
     'echo "$p $version"; done; :',
     "manager": f"cat {MANAGER_RECORD} 2>/dev/null; :",
     "compilers": "cd /usr/bin; for c in gcc g++ gcc-[0-9]* g++-[0-9]*; do case $c in *[*]*) continue;; esac; "
-    'printf "%s %s\\n" "$c" "$($c -dumpfullversion 2>/dev/null)"; done',
+    '[ -x "$c" ] || { echo "$c "; continue; }; printf "%s %s\\n" "$c" "$($c -dumpfullversion 2>/dev/null)"; done',
     "libc": "getconf GNU_LIBC_VERSION 2>/dev/null; :",
     "wheel": f"cat {INSTALLED_WHEEL} 2>/dev/null; :",
     "nvidia": gpus.PROBE,
@@ -121,9 +124,9 @@ class Facts:
         return "/usr/bin/python3", SYSTEM_PYTHON.get((self.os_id, self.os_version), "3.11")
 
 
-# Expands `~` in `$path` to the home of the account that serves.
+# `~` in `$path` is the home of the account that serves.
 _HOME = 'home=$(getent passwd -- "$account" | cut -d: -f6); '
-_EXPAND = f'{_HOME}case $path in "~"*) path="${{home:-/var/lib/$account}}${{path#"~"}}";; esac; '
+_EXPAND = 'case $path in "~"*) path="${home:-/var/lib/$account}${path#"~"}";; esac; '
 
 
 @dataclass(frozen=True)
@@ -153,22 +156,21 @@ def gather(host: Host, *, account: str, conda_path: str, model_paths: Sequence[s
 
 
 def recalled(answers: Sequence[probe.Probed], may_become: bool) -> Facts | None:
-    """Facts from what `gather` was answered another time; None where root was not become without more ado."""
+    """Facts from what `gather` was answered another time; None where a person had to be asked, or it was in vain."""
     text = dict(zip((*_PROBES, *_MORE), (answer.output for answer in answers), strict=True))
     sudo = "none" if text["sudo"] == "root" else text["sudo"] if may_become else "forbidden"
-    return replace(_parse(text), sudo=sudo) if sudo in ("none", "free") else None
+    return replace(_parse(text), sudo=sudo) if sudo in ("none", "free", "password") else None
 
 
-_MORE = ("conda", "models", "sudo")
+_MORE = ("folders", "sudo")
 """What is asked beyond `_PROBES`, in this order."""
 
 
 def _probes(account: str, conda_path: str, model_paths: Sequence[str]) -> dict[str, str]:
     probes = {**_PROBES, "account": _PROBES["account"].format(account=quote(account))}
-    find_account = probes["account"].split("printf")[0]
-    probes["conda"] = f'{find_account}path={quote(conda_path)}; {_EXPAND}[ -e "$path/bin/conda" ] && echo present; :'
-    probes["models"] = (
-        find_account
+    probes["folders"] = (
+        f"{probes['account'].split('printf')[0]}{_HOME}path={quote(conda_path)}; {_EXPAND}"
+        '[ ! -e "$path/bin/conda" ] || echo conda; '
         + "".join(
             f"path={quote(path)}; {_EXPAND}"
             'printf "%s\\t%s\\n" "$path" "$(head -c 4096 "$path/.vllm-provisioning/manifest.json" 2>/dev/null | '
@@ -224,17 +226,20 @@ def reason(answer: str) -> str:
 
 
 def _parse(text: dict[str, str]) -> Facts:
-    user, uid, user_home, *_ = text["user"].splitlines()
+    identity, user_home, *_ = text["user"].splitlines()
+    # An account without a name is known by its number.
+    uid, user = re.findall(r"uid=(\d+)(?:\(([^)]*)\))?", identity)[0]
     account, *entry = text["account"].splitlines()
     passwd = entry[0].split(":") if entry and entry[0].count(":") >= 6 else None
     os_release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', text["os"], re.MULTILINE))
     machine = text["machine"].splitlines()
+    kernel, _, architecture = machine[0].rpartition(" ")
     memory = {key: int(size) * 1024 for key, size in re.findall(r"^(\w+):\s+(\d+) kB", text["memory"], re.MULTILINE)}
     limits = [int(line) for line in text["memory"].splitlines() if line.isdecimal()] or [memory["MemTotal"]]
     init = text["init"].splitlines()
     compilers = {name: full for name, _, full in (row.partition(" ") for row in text["compilers"].splitlines())}
     return Facts(
-        user=user,
+        user=user or uid,
         uid=int(uid),
         user_home=user_home,
         account=account,
@@ -244,10 +249,10 @@ def _parse(text: dict[str, str]) -> Facts:
         os_id=os_release.get("ID", ""),
         os_version=os_release.get("VERSION_ID", ""),
         os_name=os_release.get("PRETTY_NAME", "unknown"),
-        architecture=machine[0],
-        kernel=machine[1],
-        cores=int(machine[2]),
-        cpu_flags=frozenset(machine[3].split(":", 1)[1].split()) if len(machine) > 3 else frozenset(),
+        architecture=architecture,
+        kernel=kernel,
+        cores=int(machine[1]),
+        cpu_flags=frozenset(machine[2].split(":", 1)[1].split()) if len(machine) > 2 else frozenset(),
         topology=_topology(text["topology"]),
         memory=min(memory["MemTotal"], *limits),
         memory_available=min(memory.get("MemAvailable", memory["MemTotal"]), *limits),
@@ -258,10 +263,10 @@ def _parse(text: dict[str, str]) -> Facts:
         versioned_compilers={name: version for name, version in compilers.items() if "-" in name},
         gpus=gpus.parse(text["nvidia"]),
         gpu_complaint=gpus.complaint(text["nvidia"]),
-        conda_present="present" in text["conda"],
+        conda_present="conda" in text["folders"].splitlines(),
         glibc=text["libc"].strip().rpartition(" ")[2],
         installed_wheel=text["wheel"].strip(),
-        model_revisions=dict(row.split("\t", 1) for row in text.get("models", "").splitlines() if "\t" in row),
+        model_revisions=dict(row.split("\t", 1) for row in text["folders"].splitlines() if "\t" in row),
     )
 
 
@@ -271,5 +276,5 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 
 
 def _topology(text: str) -> tuple[tuple[int, int, int, int], ...]:
-    rows = (row.split(",") for row in text.split() if row.count(",") >= 3)
+    rows = (row.split(",") for row in text.splitlines() if row.count(",") >= 3 and not row.startswith("#"))
     return tuple((int(cpu), int(core or 0), int(socket or 0), int(node or 0)) for cpu, core, socket, node, *_ in rows)

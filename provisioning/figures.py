@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from rich.cells import cell_len, set_cell_size
-from rich.filesize import pick_unit_and_suffix
-
 WIDTH = 20
 """Columns of a bar, where there is room."""
 UNITS = ["B", "kB", "MB", "GB", "TB", "PB"]
@@ -32,6 +29,8 @@ def size(number: float) -> str:
 
 def amount(done: float, whole: float) -> str:
     """How much of a number of bytes, both in one unit: `3.2 of 15.2 GB`, or the first alone if that is unknown."""
+    from rich.filesize import pick_unit_and_suffix
+
     known = whole > 0 and whole >= done
     unit, suffix = pick_unit_and_suffix(int(whole if known else done), UNITS, 1000)
     digits = 0 if unit == 1 else 1
@@ -46,6 +45,8 @@ def printable(text: str) -> str:
 
 def fitted(text: str, width: int) -> str:
     """Text on exactly `width` columns: what is too long lacks its middle, for names of files differ at their ends."""
+    from rich.cells import cell_len, set_cell_size
+
     if cell_len(text) <= width:
         return set_cell_size(text, width)
     tail = max(0, width - 1) // 2

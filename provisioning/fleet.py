@@ -24,6 +24,7 @@ from provisioning.transport.local import LocalTransport
 
 if TYPE_CHECKING:
     from provisioning.report import Report
+    from provisioning.transport.target import SshTarget
 
 T = TypeVar("T")
 
@@ -66,15 +67,11 @@ def known_sudo_password(entry: HostEntry) -> str | None:
     return os.environ.get("PROVISION_SUDO_PASSWORD")
 
 
-def _transport(entry: HostEntry, patient: bool) -> Transport:
-    if entry.ssh.connection == "local":
-        return LocalTransport()
-    from provisioning.retry import connecting, connecting_again
-    from provisioning.transport.connect import open_connection
-    from provisioning.transport.ssh import SshTransport
+def target_of(entry: HostEntry) -> SshTarget:
+    """Where the host of an inventory entry is reached over SSH, and as whom."""
     from provisioning.transport.target import SshTarget
 
-    target = SshTarget(
+    return SshTarget(
         name=entry.name,
         address=entry.ssh.address,
         port=entry.ssh.port,
@@ -85,6 +82,16 @@ def _transport(entry: HostEntry, patient: bool) -> Transport:
         timeout=entry.settings.connect_timeout,
         proxy=entry.ssh.proxy,
     )
+
+
+def _transport(entry: HostEntry, patient: bool) -> Transport:
+    if entry.ssh.connection == "local":
+        return LocalTransport()
+    from provisioning.retry import connecting, connecting_again
+    from provisioning.transport.connect import open_connection
+    from provisioning.transport.ssh import SshTransport
+
+    target = target_of(entry)
     if not patient:
         return SshTransport(entry.name, lambda: open_connection(target), reconnect=lambda: open_connection(target))
     first, again = connecting(entry.settings.connect_attempts), connecting_again()

@@ -110,10 +110,7 @@ class Host:
         return result
 
     def _command(self, as_root: bool) -> tuple[str, bytes]:
-        """Give the command line, and what its standard input begins with; for root, look first how root is become.
-
-        sudo reads a password line only if it needs one, so what it may leave is skipped up to a random line.
-        """
+        """Give the command line, and what its standard input begins with; for root, look first how root is become."""
         if as_root and not self.sudo:
             becoming.find_out(self)
         if as_root and self.sudo in becoming.NO_SUDO:
@@ -121,19 +118,20 @@ class Host:
             raise CommandError(f"{self.name}: this needs root, and sudo cannot be used", cause=cause, remedy=remedy)
         if not as_root or self.sudo == "none":
             return f"exec /bin/sh -c {quote(_RUN)}", b""
-        if self.sudo == "free":
-            return f"exec sudo -n -- /bin/sh -c {quote(_RUN)}", b""
-        marker = secrets.token_hex(8)
-        skip = f'while IFS= read -r line && [ "$line" != {marker} ]; do :; done; {_RUN}'
-        preamble = f"{self.sudo_password or ''}\n{marker}\n".encode(errors="surrogateescape")
-        return f"exec sudo -S -p '' -- /bin/sh -c {quote(skip)}", preamble
+        command, preamble = _with_sudo(self.sudo_password if self.sudo == "password" else None)
+        return f"exec {command}", preamble.encode(errors="surrogateescape")
 
     def inner(self, script: str, sudo: str) -> str:
-        """Shell for a script of the connecting user's that runs another one as root; `sudo` is `none` or `free`."""
+        """Shell for a script of the connecting user's, one with `becoming.check`, that runs another one as root.
+
+        That is run only if root is become as `sudo` says, `none`, `free` or `password`: a wrong password is offered to
+        sudo no second time, which may lock the account. What it says goes from shell to shell, and shows nowhere.
+        """
         if sudo == "none":
             return script
-        whole = quote(f"{self._environment}{script}\n{_END}")
-        return f"printf '%s\\n' {whole} | sudo -n -- /bin/sh -c {quote(_RUN)}"
+        command, preamble = _with_sudo(self.known_sudo_password() if sudo == "password" else None)
+        whole = quote(f"{preamble}{self._environment}{script}\n{_END}")
+        return f"[ \"$sudo_answer\" != {sudo} ] || printf '%s\\n' {whole} | {command}"
 
     def hold_command(self, *, as_root: bool = True) -> tuple[str, bytes]:
         """Give the command line and standard input of a shell whose input stays open after its script: one line."""
@@ -168,6 +166,18 @@ class Host:
         self.transport.close()
 
 
+def _with_sudo(password: str | None) -> tuple[str, str]:
+    """Give the command line that runs a script as root, and what is to stand before that on its standard input.
+
+    sudo reads a password line only if it needs one, so what it may leave is skipped up to a random line.
+    """
+    if password is None:
+        return f"sudo -n -- /bin/sh -c {quote(_RUN)}", ""
+    marker = secrets.token_hex(8)
+    skip = f'while IFS= read -r line && [ "$line" != {marker} ]; do :; done; {_RUN}'
+    return f"sudo -S -p '' -- /bin/sh -c {quote(skip)}", f"{password}\n{marker}\n"
+
+
 def _decoded(completed: Completed) -> Result:
     return Result(
         completed.exit_code,
@@ -197,6 +207,18 @@ _EXPORTS = (
     r"""eval "value=\${$name-}"; [ -z "$value" ] || """
     r"""printf "export %s='%s'\n" "$name" "$(printf %s "$value" | sed "s/'/'\\\\''/g")"; done"""
 )
+
+
+def looking_as(account: str, script: str) -> str:
+    """Root shell that looks as another account: of one command, and without a session in the host's log each time.
+
+    An account that does not exist yet has no eyes of its own; then root looks.
+    """
+    name, command = quote(account), f"/bin/sh -c {quote(script)}"
+    return (
+        f"if group=$(id -g -- {name} 2>/dev/null); then "
+        f'setpriv --reuid={name} --regid="$group" --init-groups {command}; else {command}; fi'
+    )
 
 
 def as_account(account: str, home: str, command: str, *, before: str = "") -> str:

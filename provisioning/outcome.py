@@ -16,6 +16,7 @@ NAMED = 12
 """Hosts that a line names, at most."""
 
 if TYPE_CHECKING:
+    from provisioning.ahead import Question
     from provisioning.site import Site
 
 
@@ -42,6 +43,8 @@ class Outcome:
     changes: list[Change] = field(default_factory=list)
     error: ProvisioningError | None = None
     site: Site | None = None
+    looked: tuple[Question, str] | None = None
+    """What a look in one round trip asked, and the digest of its answers."""
 
     def fail(self, error: ProvisioningError) -> None:
         """Note how it failed; a host that was skipped has no error of its own."""

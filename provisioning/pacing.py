@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from provisioning.transfer import Said, Transfer
+if TYPE_CHECKING:
+    from provisioning.transfer import Said, Transfer
 
 STILL = 30
 """Seconds from one line to the next, at least."""
@@ -27,7 +29,7 @@ class Pace:
     def due(self, said: Said) -> bool:
         """Whether this is to be said; whoever asks says it then."""
         passed = self._clock() - self._last
-        due = self._step(said, passed) if isinstance(said, Transfer) else passed > STILL and not self._downloading
+        due = passed > STILL and not self._downloading if isinstance(said, str) else self._step(said, passed)
         if due:
             self._last = self._clock()
         return due

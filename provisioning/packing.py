@@ -46,8 +46,8 @@ def bundle(ctx: Context, path: str, hosts: str, to: str, *, models: bool) -> Exi
         )
     folder = Folder(Path(to).expanduser().absolute())
     _require_supported(entries[0])
-    for task in ("BUILD", "DOWNLOAD"):
-        if code := commands.converge(ctx, path, hosts, task):
+    for task in ("build", "download"):
+        if code := commands.converge(ctx, task, path, hosts):
             return code
     if ctx.config.run.dry:
         print(f"would pack what {entries[0].name} has into {folder.path}")

@@ -15,11 +15,12 @@ from provisioning.outcome import DONE, Outcome, alike, some
 from provisioning.pacing import Pace
 from provisioning.screen import Screen
 from provisioning.standing import Standing
-from provisioning.transfer import Said
 from provisioning.verbosity import VERBOSITY
 
 if TYPE_CHECKING:
     from rich.live import Live
+
+    from provisioning.transfer import Said
 
 WARNING = "warning: "
 """How a line begins in a job's log that people should see at once."""

@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from provisioning.figures import clock
-from provisioning.transfer import Said
+
+if TYPE_CHECKING:
+    from provisioning.transfer import Said
 
 LONG = 5
 """Seconds from which on it is said how long a change has taken so far."""

@@ -71,16 +71,16 @@ def _look(host: Host, entry: HostEntry, outcome: Outcome, *, seen: dict[str, Far
 
 
 def look(host: Host, entry: HostEntry, fared: Fared) -> Site:
-    """Look at a host and its services: two round trips, for what is to be probed follows from the facts.
+    """Look at a host and its services: one round trip where it was seen before, else two (see `Ahead`).
 
     Raises what keeps the look from its end; what was seen until then stands in `fared`.
     """
-    outcome = fared.outcome
-    outcome.site = site = converge.survey(host, entry)
+    outcome, ahead = fared.outcome, converge.ahead_of(entry, steps.SERVE, _questions)
+    outcome.site = site = converge.survey(host, entry, ahead=ahead)
 
     def ask(host: Host, probes: Sequence[str]) -> list[probe.Probed]:
         questions = _questions(site)
-        answers = probe.ask(host, [*questions, *probes], timeout=PATIENCE)
+        answers = ahead.ask(host, [*questions, *probes])
         fared.services = _answers(site, answers[: len(questions)])
         return answers[len(questions) :]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from provisioning.bundle import MODELS, Bundle, BundledFile, nanoseconds
-from provisioning.host import Host, as_account, quote
+from provisioning.host import Host, as_account, looking_as, quote
 from provisioning.progress import Sending
 from provisioning.resources.base import Difference, Resource, Tell
 from provisioning.sending import send
@@ -41,12 +41,7 @@ class BundledModel(Resource):
     def probe(self) -> str:
         """Print size, time and path of each file."""
         look = f"cd {quote(self.path)} 2>/dev/null && find -L . -type f -printf '%s %T@ %P\\n'; :"
-        account = quote(self.account)
-        # The account may not exist yet; then there is nothing of its own.
-        return (
-            f"if getent passwd -- {account} >/dev/null; then runuser -u {account} -- /bin/sh -c {quote(look)}; "
-            f"else {look}; fi"
-        )
+        return looking_as(self.account, look)
 
     def diff(self, actual: str) -> Difference | None:
         """Compare sizes and times."""

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from provisioning.errors import NotReadyError
 from provisioning.host import Host, quote
 from provisioning.resources.base import Difference, Resource, Tell
-from provisioning.resources.service import FINGERPRINT, probed_state
+from provisioning.resources.service import FINGERPRINT, SHOWN, probed_state
 from provisioning.resources.supervisor_service import SUPERVISORCTL, UP
+from provisioning.site import CONFIGURATION
 
 NAME = "vllm-webui"
+UNIT = f"/etc/systemd/system/{NAME}.service"
+SUPERVISOR_PROGRAM = f"{CONFIGURATION}/supervisor.d/{NAME}.conf"
+"""What supervisord is told of it."""
 PATIENCE = 180
 """Seconds that it may take to start: Gradio imports much, and a machine that loads a model has other things to do."""
 
@@ -32,14 +36,15 @@ class ChatPage(Resource):
     def probe(self) -> str:
         """Print `active`, `enabled`, `answers` and `fingerprint`."""
         look = (
-            f'show() {{ systemctl show {NAME} -p "$1" --value; }}; pid=$(show MainPID) || exit 1; '
-            'echo "active=$(show ActiveState)"; echo "reload=$(show NeedDaemonReload)"; '
-            '[ "$(show UnitFileState)" = enabled ] && echo enabled=yes || echo enabled=no; '
+            f'{SHOWN.format(unit=NAME)}echo "active=$active"; echo "reload=$reload"; '
+            '[ "$file" = enabled ] && echo enabled=yes || echo enabled=no; '
             if self.systemd
             else f"state=$({SUPERVISORCTL} status {NAME} 2>/dev/null); "
             "pid=; set -- $state; case ${2:-} in RUNNING) echo active=active; echo enabled=yes; "
             'pid=$(printf "%s" "$state" | sed -n "s/.*pid \\([0-9]*\\),.*/\\1/p") ;; *) echo active=inactive ;; esac; '
         )
+        if not self.wanted:
+            return f"[ -e {UNIT if self.systemd else SUPERVISOR_PROGRAM} ] || exit 0; {look}:"
         return f"{look}{FINGERPRINT}; {self._answers} && echo answers=yes; :"
 
     @property
@@ -90,8 +95,8 @@ class ChatPage(Resource):
     def _stop(self) -> str:
         if self.systemd:
             return f"systemctl disable --now --quiet {NAME}"
-        conf = f"/etc/vllm/supervisor.d/{NAME}.conf"
-        return f"{SUPERVISORCTL} stop {NAME} >/dev/null 2>&1; rm -f {conf}; {SUPERVISORCTL} update >/dev/null 2>&1; :"
+        stop, forget = f"{SUPERVISORCTL} stop {NAME}", f"rm -f {SUPERVISOR_PROGRAM}; {SUPERVISORCTL} update"
+        return f"{stop} >/dev/null 2>&1; {forget} >/dev/null 2>&1; :"
 
     def undo(self, actual: str) -> str:
         """Stop it, and forget it."""

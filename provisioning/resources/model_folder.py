@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from provisioning.errors import ProvisioningError
-from provisioning.host import Host, quote
+from provisioning.host import Host, looking_as, quote
 from provisioning.resources.base import Difference, Resource, Tell
 
 
@@ -28,15 +28,10 @@ class ModelFolder(Resource):
         look = (
             f"if ! [ -d {path} ]; then echo 'there is no such folder'; "
             f"elif ! [ -r {path}/config.json ]; then echo 'it has no config.json that {self.account} can read'; "
-            f"elif ! ls {path} | grep -qE '\\.(safetensors|bin|gguf|pt)$'; then echo 'it has no weights'; "
-            "else echo complete; fi"
+            f"else for file in {path}/*.safetensors {path}/*.bin {path}/*.gguf {path}/*.pt; do "
+            "[ ! -e \"$file\" ] || { echo complete; exit; }; done; echo 'it has no weights'; fi"
         )
-        account = quote(self.account)
-        # The account may not exist yet; then root looks, which sees the same but for permissions.
-        return (
-            f"if getent passwd -- {account} >/dev/null; then runuser -u {account} -- /bin/sh -c {quote(look)}; "
-            f"else {look}; fi"
-        )
+        return looking_as(self.account, look)
 
     def diff(self, actual: str) -> Difference | None:
         """Say what is missing."""

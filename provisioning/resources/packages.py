@@ -15,7 +15,7 @@ MADE = f"{STATE}/packages"
 """Every package that an installation of ours brought, dependencies included: one a line."""
 
 INTERRUPTED = "dpkg interrupted"
-_JOURNAL = "ls /var/lib/dpkg/updates 2>/dev/null | grep -qxE '[0-9]+'"
+_JOURNAL = '(set -- /var/lib/dpkg/updates/[0-9]*; [ -e "$1" ])'
 
 # apt waits by itself for dpkg's lock, but neither for the lists' lock nor for another apt's archives.
 _INSTALL = """

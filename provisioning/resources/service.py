@@ -22,6 +22,22 @@ STALE = """[ -e /run/vllm/{name}/session ] && for f in {files}; do
 done"""
 """Shell that says so where a file was written after the server had been started with it: by hand, or to mend that."""
 
+SHOWN = """properties=MainPID,ActiveState,LoadState,NeedDaemonReload,UnitFileState
+shown=$(systemctl show {unit} -p "$properties") || exit 1
+while IFS== read -r name value; do
+    case $name in
+        MainPID) pid=$value ;;
+        ActiveState) active=$value ;;
+        LoadState) load=$value ;;
+        NeedDaemonReload) reload=$value ;;
+        UnitFileState) file=$value ;;
+    esac
+done <<END
+$shown
+END
+"""
+"""Shell that sets what systemd says of a unit. One question: systemctl takes longer to start than to answer."""
+
 ABSENT = "absent"
 """State of a service that its supervisor does not know."""
 
@@ -133,15 +149,10 @@ class SystemdService(Service):
         """Print `active`, `enabled`, `reload`, `phase`, `fingerprint` and `stale`."""
         unit = quote(f"vllm@{self.service}.service")
         return (
-            # One question: systemctl takes longer to start than to answer.
-            "properties=MainPID,ActiveState,LoadState,NeedDaemonReload,UnitFileState\n"
-            f'shown=$(systemctl show {unit} -p "$properties") || exit 1\n'
-            "while IFS== read -r name value; do case $name in MainPID) pid=$value ;; ActiveState) active=$value ;; "
-            "LoadState) load=$value ;; NeedDaemonReload) reload=$value ;; UnitFileState) file=$value ;; esac; done"
-            " <<END\n$shown\nEND\n"
             # systemd calls a unit that does not exist inactive; and the template makes every name one that does.
-            f'{{ [ "$load" != not-found ] && [ -e {self._settings} ]; }} || '
-            f'[ "$active" != inactive ] || active={ABSENT}; echo "active=$active"; echo "reload=$reload"; '
+            SHOWN.format(unit=unit)
+            + f'{{ [ "$load" != not-found ] && [ -e {self._settings} ]; }} || '
+            + f'[ "$active" != inactive ] || active={ABSENT}; echo "active=$active"; echo "reload=$reload"; '
             '[ "$file" = enabled ] && echo enabled=yes || echo enabled=no; '
             + readiness.phase(self.service)
             + f"; {FINGERPRINT}; {self._stale}; :"

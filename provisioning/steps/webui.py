@@ -14,7 +14,7 @@ from provisioning.errors import ConfigurationError
 from provisioning.host import quote
 from provisioning.resources import Directory, File, Product, Program, Resource
 from provisioning.resources.api_key import GeneratedApiKey
-from provisioning.resources.chat_page import NAME, ChatPage
+from provisioning.resources.chat_page import NAME, SUPERVISOR_PROGRAM, UNIT, ChatPage
 from provisioning.server_environment import url
 from provisioning.site import CONFIGURATION, LIBRARY, Site
 from provisioning.steps.service import LOGS
@@ -25,7 +25,6 @@ PROGRAM = ("webui.py", "webui_conversation.py", "webui_guard.py", "webui_page.py
 PINS = Path(webui_settings.__file__).with_name("webui.txt")
 CONFIG = f"{CONFIGURATION}/webui.json"
 PASSWORD = f"{CONFIGURATION}/webui.password"
-UNIT = "/etc/systemd/system/vllm-webui.service"
 
 
 def resources(site: Site) -> Iterator[Resource]:
@@ -124,4 +123,4 @@ def _unit(site: Site, fingerprint: str) -> Iterator[Resource]:
         yield Directory("/var/cache/vllm")
         yield Directory(f"/var/cache/vllm/{NAME}", site.account, site.group, "700")
         program = load("supervisor-webui.conf.j2").render(values, name=NAME, log_directory=LOGS)
-        yield File(f"{CONFIGURATION}/supervisor.d/{NAME}.conf", program)
+        yield File(SUPERVISOR_PROGRAM, program)

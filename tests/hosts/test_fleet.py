@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from provisioning import fleet, inventory, status
+from provisioning.outcome import Outcome
+from provisioning.status import Fared
+
 from .archive import NAME, give_archive
 from .controller import Controller
 from .inventories import host_variables
@@ -142,6 +146,26 @@ def test_a_pair_that_cannot_work_keeps_nobody_from_looking(many: Callable[..., C
     assert "disk" in doctor.output
     assert controller.run("logs").code == 0
     assert controller.run("--dry", "remove").code == 0
+
+
+@pytest.mark.parametrize("user", ["root", "admin"])
+def test_status_asks_a_host_that_was_seen_before_once(
+    user: str, one: Machine, controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For its services and for what differs: `admin`'s sudo wants a password."""
+    controller.manage(one, user=user, **SETTINGS, **DEMO)
+    monkeypatch.setenv("HOME", str(controller.home))
+    monkeypatch.setenv("PROVISION_SUDO_PASSWORD", ADMIN_PASSWORD)
+    (entry,) = inventory.load(controller.inventory).select()
+    for trips in (2, 1):
+        host, fared = fleet.open_host(entry), Fared(Outcome(entry.name))
+        try:
+            status.look(host, entry, fared)
+        finally:
+            host.close()
+        assert host.round_trips == trips
+        assert [service.active for service in fared.services] == ["absent"]
+        assert fared.outcome.changes
 
 
 def test_an_unknown_host_is_refused_before_any_connection(many: Callable[..., Controller]) -> None:

@@ -25,15 +25,21 @@ def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HostEntry:
     return inventory.load(file).hosts["here"]
 
 
-def look(entry: HostEntry, fact: str, probes: Sequence[str], sudo: str = "none") -> tuple[list[str], int]:
-    """Look as `converge.plan` does, at a host that says what to look at; give what was seen, and the round trips."""
+def look(
+    entry: HostEntry, fact: str, probes: Sequence[str], sudo: str = "none", found: str = "none", password: str = ""
+) -> tuple[list[str], int]:
+    """Look as `converge.plan` does, at a host that says what to look at; give what was seen, and the round trips.
+
+    `sudo` says how root was become before, `found` how it is now.
+    """
 
     def follow(answers: Sequence[Probed]) -> tuple[str, list[str]]:
         return sudo, [f"echo {answers[0].output.strip()} $((6 * 7))", *probes]
 
-    host, ahead = Host("here", LocalTransport()), Ahead(entry, follow)
+    host = Host("here", LocalTransport(), known_sudo_password=lambda: password)
+    ahead = Ahead(entry, follow)
     host.sudo = "none"
-    answers = ahead.facts(host, Asked((fact, "echo more"), ""))
+    answers = ahead.facts(host, Asked((fact, "echo more"), f"sudo_answer={found}\n"))
     assert [each.exit_code for each in answers] == [0, 0]
     seen = ahead.ask(host, follow(answers)[1])
     return [each.output for each in seen], host.round_trips
@@ -65,17 +71,41 @@ def test_no_failure_counts_that_was_met_ahead(spoils: str, entry: HostEntry, tmp
     assert (seen[0], seen[2], trips > 1) == ("debian 42\n", "b\n", True)
 
 
-def test_where_root_cannot_be_become_as_before_it_is_asked_again(
-    entry: HostEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    look(entry, "echo debian", [])
-    sudo = tmp_path / "sudo"
-    sudo.write_text("#!/bin/sh\necho a password is required >&2\nexit 1\n")
-    sudo.chmod(0o755)
+SUDO = """#!/bin/sh
+# Notes how it was called; where it wants a password, only the right one helps.
+echo "$*" >>"$0.calls"
+[ "$1" = -n ] && shift 2 && exec "$@"
+IFS= read -r given && [ "$given" = "$WANTED" ] && shift 4 && exec "$@"
+"""
+PASSWORD = """it's "$(id)" \\n"""
+
+
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What was asked of a sudo that stands in for the real one."""
+    (tmp_path / "sudo").write_text(SUDO)
+    (tmp_path / "sudo").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert look(entry, "echo debian", ["echo a"], sudo="free") == (["debian 42\n", "a\n"], 2)
-    sudo.write_text('#!/bin/sh\n[ "$1 $2" = "-n --" ] && shift 2 && exec "$@"\n')
-    assert look(entry, "echo debian", ["echo a", "echo 'b c'"], sudo="free") == (["debian 42\n", "a\n", "b c\n"], 1)
+    monkeypatch.setenv("WANTED", PASSWORD)
+    return tmp_path / "sudo.calls"
+
+
+@pytest.mark.parametrize("sudo", ["free", "password"])
+def test_root_is_become_as_before(sudo: str, entry: HostEntry, calls: Path) -> None:
+    """A password goes through sudo's standard input."""
+    look(entry, "echo debian", [])
+    seen = look(entry, "echo debian", ["echo a", "echo 'b c'"], sudo, sudo, PASSWORD)
+    assert seen == (["debian 42\n", "a\n", "b c\n"], 1)
+    assert PASSWORD not in calls.read_text()
+    assert calls.read_text().count("/bin/sh -c") == 1
+
+
+@pytest.mark.parametrize("sudo", ["free", "password"])
+def test_where_root_is_not_become_as_before_sudo_is_not_called_ahead(sudo: str, entry: HostEntry, calls: Path) -> None:
+    """A wrong password that is given again and again locks accounts."""
+    look(entry, "echo debian", [])
+    refused = look(entry, "echo debian", ["echo a"], sudo, "'1 incorrect password attempt'", "wrong")
+    assert (refused, calls.exists()) == ((["debian 42\n", "a\n"], 2), False)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"questions": 1}', '{"questions": 1, "answers": 2}', "\0"])

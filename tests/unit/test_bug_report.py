@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from provisioning import bug_report, inventory, masking, settings_shown
+from provisioning import bug_report, inventory, settings_shown
 from provisioning.errors import ConfigurationError
 from provisioning.inventory import HostEntry
 from provisioning.placeholders import Placeholders
@@ -46,7 +46,6 @@ all:
 
 @pytest.fixture
 def entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[HostEntry]:
-    monkeypatch.setattr(masking, "_secrets", set())
     monkeypatch.setenv("PLANTED_TOKEN", SECRETS["token"])
     (tmp_path / "key").write_text(SECRETS["key"])
     told = {**SECRETS, "quoted": quote(SECRETS["login"], safe=""), "file": tmp_path / "key"}

@@ -17,8 +17,7 @@ SECRET = "it's a plänted \\secret"
 
 
 @pytest.fixture(autouse=True)
-def hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(masking, "_secrets", set())
+def hidden(nothing_hidden: None) -> None:
     masking.hide(SECRET)
 
 

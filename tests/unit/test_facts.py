@@ -10,20 +10,20 @@ from provisioning.facts import _PROBES, ANSWERS, _parse, is_reached, reason
 from provisioning.gpus import Gpu
 
 WORDS = {
-    "user": "root\n0\n/root\n",
+    "user": "uid=0(root) gid=0(root) groups=0(root),4(adm)\n/root\n",
     "account": "vllm\nvllm:x:999:998:,,,:/srv/a home:/usr/sbin/nologin\nserving\n",
     "os": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n',
-    "machine": "x86_64\n6.1.0-18-amd64\n2\nflags\t\t: fpu avx2 avx512_bf16\n",
-    "topology": "0,0,0,0\n1,0,,\n",
+    "machine": "6.1.0-18-amd64 x86_64\n2\nflags\t\t: fpu avx2 avx512_bf16\n",
+    "topology": "# CPU,Core,Socket,Node\n0,0,0,0\n1,0,,\n",
     "memory": "MemTotal:       16000000 kB\nMemAvailable:   15000000 kB\n",
-    "init": "systemd\nsystemd 252 (252.30-1~deb12u2)\n",
+    "init": "systemd\nsystemd 252\n",
     "python": "/usr/bin/python3 3.11\n/usr/bin/python3.11 3.11\n/usr/bin/python3 3.11\n/opt/a b/python3 3.9\nbroken\n",
     "manager": "uv\n",
     "compilers": "gcc 12.2.0\ng++ \ng++-13 13.3.0\n",
     "libc": "glibc 2.36\n",
     "wheel": "",
     "nvidia": "0, NVIDIA H200, 570.86.15, 143771 MiB, 9.0\n",
-    "conda": "present\n",
+    "folders": "conda\n/srv/m\tkey of it\n",
     "sudo": "root",
 }
 
@@ -47,7 +47,18 @@ def test_a_host() -> None:
     assert facts.glibc == "2.36"
     assert facts.gpus == (Gpu(0, "NVIDIA H200", "570.86.15", 143771 << 20, "9.0"),)
     assert facts.gpu_complaint == ""
-    assert (facts.manager, facts.conda_present) == ("uv", True)
+    assert (facts.manager, facts.conda_present, facts.model_revisions) == ("uv", True, {"/srv/m": "key of it"})
+
+
+@pytest.mark.parametrize("said", ["252", "252.39-1~deb12u2", "255 (255.4-1ubuntu8)"])
+def test_systemds_version(said: str) -> None:
+    """The name of its library tells it, or else itself."""
+    assert str(parse(init=f"systemd\nsystemd {said}\n+PAM +AUDIT\n").systemd) in said
+
+
+def test_an_account_without_a_name() -> None:
+    facts = parse(user="uid=1234 gid=0(root) groups=0(root)\n/srv/app\n")
+    assert (facts.user, facts.uid, facts.user_home) == ("1234", 1234, "/srv/app")
 
 
 def test_a_bare_host() -> None:
@@ -56,10 +67,10 @@ def test_a_bare_host() -> None:
         init="none\n",
         python="",
         nvidia="",
-        conda="",
+        folders="",
         topology="",
         manager="",
-        machine="aarch64\n6\n4\n",
+        machine="6.1.0 aarch64\n1\n",
     )
     assert (facts.account_exists, facts.group, facts.home) == (False, "vllm", "/var/lib/vllm")
     assert (facts.systemd, facts.pythons, facts.gpus, facts.conda_present) == (0, (), (), False)

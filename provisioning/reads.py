@@ -1,0 +1,61 @@
+"""What this process reads: the files and folders on which its result depends."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterable
+
+_LISTINGS = ("os.listdir", "os.scandir")
+_NO_FILES = ("/proc/", "/sys/", "/dev/")
+
+
+class Reads:
+    """Takes note of files that are opened to be read, be they there or not, and of folders that are listed.
+
+    By Python's audit events (https://docs.python.org/3/library/audit_events.html), so that nobody has to tell. Modules
+    that were imported before count, too.
+    """
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._noting = True
+        sys.addaudithook(self._note)  # for the life of the process
+
+    def _note(self, event: str, arguments: tuple[object, ...]) -> None:
+        if not self._noting:
+            return
+        if event == "open":
+            path, _, flags = arguments
+            if isinstance(flags, int) and not flags & (os.O_WRONLY | os.O_RDWR):
+                self._see(path)
+        elif event in _LISTINGS:
+            self._see(arguments[0] or ".")
+
+    def _see(self, path: object) -> None:
+        if isinstance(path, str | bytes | os.PathLike):
+            self._seen.add(os.path.abspath(os.fsdecode(path)))
+
+    def paths(self) -> list[str]:
+        """Everything that was read so far; nothing is noted any more. Of modules it is the source that counts."""
+        self._noting = False
+        modules = {file for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
+        seen = {path for path in self._seen if not path.startswith(_NO_FILES) and not path.endswith(".pyc")}
+        return sorted(modules | seen)
+
+
+def digest(paths: Iterable[str]) -> str:
+    """What tells whether files are what they were: by their time of writing, size and number, as rsync and make do."""
+    found = hashlib.sha256()
+    for path in paths:
+        found.update(f"{path}\0{_state(path)}\n".encode(errors="surrogateescape"))
+    return found.hexdigest()
+
+
+def _state(path: str) -> str:
+    try:
+        seen = os.stat(path)
+    except OSError:
+        return "absent"
+    return f"{seen.st_mtime_ns} {seen.st_size} {seen.st_ino}"
