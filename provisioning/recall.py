@@ -70,6 +70,8 @@ class Memory:
             found: Any = json.loads(self._file.read_text("utf-8"))
             if reads.digest(found["paths"]) == found["read"]:
                 PROFILE.mark("hosts")
+                if any(host["target"] for host in found["hosts"]):
+                    import fabric  # noqa: F401 - once, before many threads would wait for one another to do it
                 if all_succeed(_answers_as_it_did, found["hosts"], PATIENCE):
                     _say([Outcome(host["name"]) for host in found["hosts"]], found["lines"])
                     return True
