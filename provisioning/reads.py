@@ -6,6 +6,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterable
+from typing import NamedTuple
 
 _LISTINGS = ("os.listdir", "os.scandir")
 _NO_FILES = ("/proc/", "/sys/", "/dev/")
@@ -45,17 +46,24 @@ class Reads:
         return sorted(modules | seen)
 
 
-def digest(paths: Iterable[str]) -> str:
-    """What tells whether files are what they were: by their time of writing, size and number, as rsync and make do."""
-    found = hashlib.sha256()
+class State(NamedTuple):
+    """Files and folders as they are now."""
+
+    digest: str
+    """Tells whether they are what they were: by number, size, and time of the last change, which nobody can set."""
+    changed_at: int
+    """When one of them was changed last, in nanoseconds since 1970."""
+
+
+def state(paths: Iterable[str]) -> State:
+    """Look at files and folders, be they there or not."""
+    digest, newest = hashlib.sha256(), 0
     for path in paths:
-        found.update(f"{path}\0{_state(path)}\n".encode(errors="surrogateescape"))
-    return found.hexdigest()
-
-
-def _state(path: str) -> str:
-    try:
-        seen = os.stat(path)
-    except OSError:
-        return "absent"
-    return f"{seen.st_mtime_ns} {seen.st_size} {seen.st_ino}"
+        try:
+            seen = os.stat(path)
+        except OSError:
+            told = "absent"
+        else:
+            told, newest = f"{seen.st_ino} {seen.st_size} {seen.st_ctime_ns}", max(newest, seen.st_ctime_ns)
+        digest.update(f"{path}\0{told}\n".encode(errors="surrogateescape"))
+    return State(digest.hexdigest(), newest)

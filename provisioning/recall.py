@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -26,6 +27,7 @@ from provisioning.parallel import all_succeed
 from provisioning.profile import PROFILE
 from provisioning.transport.base import Transport
 from provisioning.transport.local import LocalTransport
+from provisioning.verbosity import VERBOSITY
 
 if TYPE_CHECKING:
     from invoke.context import Context
@@ -37,6 +39,10 @@ PATIENCE = 3.0
 """Seconds without an answer of any host, after which the whole way is gone: it knows how to wait."""
 _OF_THE_TERMINAL = {"_", "COLUMNS", "LINES", "OLDPWD", "SHLVL", "TERM", "WINDOWID"}
 """Variables that decide nothing, and differ from one terminal to the next."""
+
+
+def _hash(*told: object) -> str:
+    return hashlib.sha256(repr(told).encode(errors="surrogateescape")).hexdigest()
 
 
 def converge(ctx: Context, task: str, path: str, hosts: str, **options: Any) -> ExitCode:
@@ -58,18 +64,22 @@ class Memory:
     def __init__(self, path: str, *command: Any) -> None:
         """`path` names the inventory, as a person did or not at all; `command` is all else that was typed."""
         self._path = path
-        variables = {name: value for name, value in os.environ.items() if name not in _OF_THE_TERMINAL}
-        told = repr([os.getcwd(), os.geteuid(), path, command, sorted(variables.items())])
-        name = hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:32]
+        name = _hash(os.getcwd(), path, command, VERBOSITY.get())[:32]
         self._file = data_folder(FOLDER) / f"{name}.json"
+        self._environment = _hash(
+            sorted(each for each in os.environ.items() if each[0] not in _OF_THE_TERMINAL), os.geteuid()
+        )
+        self._began = time.time_ns()
         self._reads: reads.Reads | None = None
 
     def is_as_it_was(self) -> bool:
         """Whether all that is read is as it was, and every host answers as it did; says so, if it is."""
         with suppress(OSError, ValueError, KeyError, TypeError):
             found: Any = json.loads(self._file.read_text("utf-8"))
-            if reads.digest(found["paths"]) == found["read"]:
+            if found["environment"] == self._environment and reads.state(found["paths"]).digest == found["read"]:
                 PROFILE.mark("hosts")
+                if any(host["target"] for host in found["hosts"]):
+                    import fabric  # noqa: F401 - once, before many threads would wait for one another to do it
                 if all_succeed(_answers_as_it_did, found["hosts"], PATIENCE):
                     _say([Outcome(host["name"]) for host in found["hosts"]], found["lines"])
                     return True
@@ -90,7 +100,11 @@ class Memory:
         if self._reads is None or not all(hosts) or masked(text) != text:
             return
         paths = self._paths(self._reads)
-        record = {"paths": paths, "read": reads.digest(paths), "hosts": hosts, "lines": list(lines)}
+        state = reads.state(paths)
+        if state.changed_at >= self._began:
+            return  # perhaps after it was read
+        record = {"environment": self._environment, "paths": paths, "read": state.digest}
+        record |= {"hosts": hosts, "lines": list(lines)}
         with suppress(OSError):
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             new = self._file.with_suffix(f".{os.getpid()}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,20 +50,21 @@ def test_files_and_folders_that_were_read(folder: Path) -> None:
     "change",
     [
         lambda folder: (folder / "read").write_text("two"),
+        lambda folder: [(folder / "read").write_text("two"), os.utime(folder / "read", (1, 1))],
         lambda folder: (folder / "read").unlink(),
         lambda folder: (folder / "missing").touch(),
         lambda folder: (folder / "listed/new").touch(),
     ],
-    ids=["another content", "gone", "there now", "another file in a folder"],
+    ids=["another content", "another content of another time", "gone", "there now", "another file in a folder"],
 )
 def test_a_change_shows(folder: Path, change: Callable[[Path], object]) -> None:
     paths = noted(folder)
-    before = reads.digest(paths)
-    assert reads.digest(paths) == before
-    os.utime(folder / "read", (1, 1))
-    before = reads.digest(paths)
+    before, now = reads.state(paths), time.time_ns()
+    assert reads.state(paths) == before
+    assert 0 < before.changed_at < now
+    time.sleep(0.02)  # the kernel's clock of files ticks some hundred times a second
     change(folder)
-    assert reads.digest(paths) != before
+    assert reads.state(paths).digest != before.digest
 
 
 def test_a_module_counts_by_its_source(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from provisioning import ahead, becoming, inventory, reads, recall
+from provisioning import ahead, becoming, inventory, recall
 from provisioning.facts import Asked
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
@@ -43,6 +43,7 @@ def outcomes(entries: list[HostEntry], asked: ahead.Question) -> list[Outcome]:
 
 
 def remember(folder: Path, *command: str, lines: tuple[str, ...] = ()) -> None:
+    time.sleep(0.02)  # what has just been written may have been after it was read
     memory = recall.Memory("", *command)
     memory.begin()
     entries = inventory.load(folder / "inventory.yaml").select()
@@ -105,6 +106,23 @@ def test_what_has_changed_takes_the_whole_way(
     assert capsys.readouterr().out == ""
 
 
+def test_what_changes_meanwhile_is_not_remembered(folder: Path) -> None:
+    memory = recall.Memory("", "serve")
+    memory.begin()
+    entries = inventory.load(folder / "inventory.yaml").select()
+    time.sleep(0.02)
+    change_inventory(folder)
+    memory.end(entries, outcomes(entries, question(folder)), ())
+    assert files(folder) == []
+
+
+def test_one_command_has_one_record(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in "123":
+        monkeypatch.setenv("OF_THIS_TEST", value)
+        remember(folder, "serve")
+    assert len(files(folder)) == 1
+
+
 def test_a_run_that_begins_forgets_the_last_one(folder: Path) -> None:
     remember(folder, "serve")
     recall.Memory("", "serve").begin()
@@ -116,6 +134,7 @@ def test_only_a_run_with_nothing_to_do_is_remembered(folder: Path, status: str) 
     entries = inventory.load(folder / "inventory.yaml").select()
     went = outcomes(entries, question(folder))
     went[1].status = status
+    time.sleep(0.02)
     memory = recall.Memory("", "serve")
     memory.begin()
     memory.end(entries, went, ())
@@ -132,6 +151,7 @@ def test_only_a_run_with_nothing_to_do_is_remembered(folder: Path, status: str) 
 )
 def test_what_holds_a_secret_is_not_written_down(folder: Path, spoilt: ahead.Question) -> None:
     entries = inventory.load(folder / "inventory.yaml").select()
+    time.sleep(0.02)
     memory = recall.Memory("", "serve")
     memory.begin()
     memory.end(entries, [Outcome(entry.name, looked=(spoilt, "0")) for entry in entries], ())
@@ -179,6 +199,5 @@ def test_what_differs_at_every_look_counts_for_nothing() -> None:
 def test_records_are_no_input(folder: Path) -> None:
     """A run writes them itself."""
     remember(folder, "serve")
-    remember(folder, "serve", "second")
+    remember(folder, "build")
     assert recall.Memory("", "serve").is_as_it_was()
-    assert reads.digest([]) != ""
