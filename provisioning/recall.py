@@ -103,7 +103,7 @@ class Memory:
         state = reads.state(paths)
         if state.changed_at >= self._began:
             return  # perhaps after it was read
-        record = {"environment": self._environment, "paths": paths, "read": state.digest}
+        record: dict[str, Any] = {"environment": self._environment, "paths": paths, "read": state.digest}
         record |= {"hosts": hosts, "lines": list(lines)}
         with suppress(OSError):
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
