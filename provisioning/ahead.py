@@ -34,7 +34,7 @@ class Question:
 
     asked: Asked
     sudo: str
-    """How root is become: `none` (root already) or `free`."""
+    """How root is become, as a host says it (`Host.sudo`)."""
     probes: tuple[str, ...]
 
     def put(self, host: Host) -> tuple[list[probe.Probed], list[probe.Probed]]:
@@ -56,9 +56,9 @@ class Ahead:
     """Asks one host, once: first for its facts, then what follows from them. Both work as `probe.ask` does."""
 
     def __init__(self, entry: HostEntry, follow: Questions) -> None:
-        self.counted: tuple[Question, str] | None = None
-        """What was asked in one round trip, and the digest of the answers, where they counted."""
-        self._asked: tuple[Question, str] | None = None
+        self.looked: tuple[Question, str] | None = None
+        """All that was asked, be it in one round trip or in two, and the digest of the answers."""
+        self._facts: tuple[Asked, Sequence[probe.Probed]] | None = None
         self._follow = follow
         self._record = _Record(entry)
         self._known: dict[str, probe.Probed] = {}
@@ -71,6 +71,7 @@ class Ahead:
         answers = answers or probe.ask(host, asked.probes, as_root=False, prefix=asked.prefix)
         if not any(answer.exit_code for answer in answers):
             self._record.write(asked.probes, answers)
+        self._facts = asked, answers
         return answers
 
     def _together(self, host: Host, question: Question) -> list[probe.Probed]:
@@ -78,17 +79,16 @@ class Ahead:
         facts, states = question.put(host)
         answered = zip(question.probes, states, strict=True) if states else ()
         self._known = {text: answer for text, answer in answered if not answer.exit_code}
-        if facts and states:
-            self._asked = question, digest([*facts, *states])
         return facts
 
     def ask(self, host: Host, probes: Sequence[str]) -> list[probe.Probed]:
         """Give the answers that are known already, if every one of them is; else ask."""
         known, self._known = self._known, {}
-        if not known.keys() >= set(probes):
-            return probe.ask(host, probes)
-        self.counted = self._asked
-        return [known[each] for each in probes]
+        answers = [known[each] for each in probes] if known.keys() >= set(probes) else probe.ask(host, probes)
+        if self._facts:
+            asked, facts = self._facts
+            self.looked = Question(asked, host.sudo, tuple(probes)), digest([*facts, *answers])
+        return answers
 
 
 _FLEETING = re.compile(r"^MemAvailable:.*$", re.MULTILINE)

@@ -129,7 +129,7 @@ def plan(host: Host, entry: HostEntry, steps: Sequence[str], outcome: Outcome, *
     with PROFILE.phase(host.name, "look"):
         looked = look(host, outcome.site, steps, ask=ahead.ask)
     DISTRIBUTION.seen(host.name)
-    outcome.looked = ahead.counted
+    outcome.looked = ahead.looked
     outcome.changes = differences(looked, forecast=forecast)
     outcome.status = "changed" if outcome.changes else "ok"
     return outcome

@@ -44,7 +44,7 @@ class Outcome:
     error: ProvisioningError | None = None
     site: Site | None = None
     looked: tuple[Question, str] | None = None
-    """What a look in one round trip asked, and the digest of its answers."""
+    """What the host was asked, and the digest of its answers."""
 
     def fail(self, error: ProvisioningError) -> None:
         """Note how it failed; a host that was skipped has no error of its own."""

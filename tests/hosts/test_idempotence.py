@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -84,3 +85,32 @@ def test_a_converged_host_costs_one_connection_and_at_most_two_round_trips(
         assert host.round_trips <= at_most
         assert getattr(host.transport, "connections") == 1  # noqa: B009
         assert line.connections - before == 1
+
+
+def test_a_command_typed_again_takes_a_short_way_and_still_sees_what_differs(
+    machine: MachineFactory, provisioned: Provisioned, proxy: Callable[[Machine], Proxy], controller: Controller
+) -> None:
+    one = machine(provisioned.machine.release, like=provisioned.machine)
+    line = proxy(one)
+    controller.manage(one, through=line, connect_attempts=1, **SETTINGS)
+
+    def typed() -> tuple[bool, str]:
+        """Whether facts were looked at on their own, which is the whole way; and what was said."""
+        said = controller.succeed("provision", "--profile")
+        facts = re.search(rf"^{one.name} +\S+ +(\S+) +\S+ +\S+$", said, re.MULTILINE)
+        return bool(facts and float(facts[1])), said
+
+    ways = [typed() for _ in range(3)]
+    assert [whole for whole, _ in ways] == [True, False, False]
+    assert all("nothing to do" in said for _, said in ways)
+    assert line.connections == 3
+    one.run("chmod 600 /var/lib/vllm-provisioning/environment-manager")
+    whole, said = typed()
+    assert whole
+    assert "600 root root → 644 root root" in said
+    assert [typed()[0] for _ in range(2)] == [True, False]
+    line.refusing = True
+    away = controller.run("provision")
+    assert (away.code, "cannot connect" in away.output) == (4, True)
+    line.refusing = False
+    assert [typed()[0] for _ in range(2)] == [True, False]
