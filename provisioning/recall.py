@@ -47,15 +47,20 @@ def _hash(*told: object) -> str:
 
 def converge(ctx: Context, task: str, path: str, hosts: str, **options: Any) -> ExitCode:
     """Do as `commands.converge` does: by the short way, where it leads to the same end."""
-    memory = Memory(path, task, hosts, options)
     # What is to be done once more is no question of what hosts answer.
-    anew = ctx.config.run.dry or options.get("verify") or options.get("retry_failed")
-    if not anew and memory.is_as_it_was():
+    if ctx.config.run.dry or options.get("verify") or options.get("retry_failed"):
+        return _whole_way(ctx, task, path, hosts, **options)
+    memory = Memory(path, task, hosts, options)
+    if memory.is_as_it_was():
         return ExitCode.OK
     memory.begin()
+    return _whole_way(ctx, task, path, hosts, **options, remember=memory.end)
+
+
+def _whole_way(*arguments: Any, **options: Any) -> ExitCode:
     from provisioning import commands
 
-    return commands.converge(ctx, task, path, hosts, **options, remember=memory.end)
+    return commands.converge(*arguments, **options)
 
 
 class Memory:
