@@ -38,6 +38,8 @@ class Wanted:
     """Whom to ask, and how."""
 
     asked: Askable
+    model: str
+    """What was given as --model."""
     system: str
     sampling: dict[str, Any]
     batch: int
@@ -80,7 +82,7 @@ def infer(
     if stop:
         return _stop(asked)
     device = asked.entry.settings.build.device
-    wanted = Wanted(asked, system, parameters.told(), batch or BATCH[device])
+    wanted = Wanted(asked, model, system, parameters.told(), batch or BATCH[device])
     dry = bool(ctx.config.run.dry)
     if input:
         return _file(wanted, Files(Path(input).expanduser(), Path(output).expanduser()), dry=dry)
@@ -154,7 +156,7 @@ def _on_host(wanted: Wanted, what: str, work: Callable[[Host, Inference, Tell], 
 
     def on_host(host: Host, entry: HostEntry, outcome: Outcome) -> Outcome:
         inference = Inference(survey(host, entry), asked.service)
-        inference.require(host)
+        inference.require(host, wanted.model)
         words = f"answer {what} with {asked.service.model}, as {asked.service.name} would"
         if dry:
             report.line(host.name, f"would {words}", "yellow")
