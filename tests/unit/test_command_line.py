@@ -64,7 +64,11 @@ def invoke(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["logs", "--lines", "0"], "--lines: should be an integer of at least 1, not '0'"),
         (["logs", "--lines", "9" * 5000], "--lines: should be"),
         (["chat", "hi", "--max-tokens", "x"], "--max-tokens: should be an integer of at least 1, not 'x'"),
-        (["infer", "hi", "--temperature", "hot"], "temperature: Input should be a valid number"),
+        (["infer", "hi", "--temperature", "hot"], "temperature: should be a valid number"),
+        (
+            ["build", "--device", "gpu"],
+            'the command line has an error\n    command line/build/device: should be "cpu" or',
+        ),
         (["infer", "hi", "--batch", "0"], "--batch: should be an integer of at least 1"),
         (["infer", "--input", "x"], "either a question, or --input with --output"),
         (["infer", "hi", "--input", "x", "--output", "y"], "either a question, or --input with --output"),
