@@ -22,6 +22,7 @@ from provisioning.host import Host
 from provisioning.inference.files import Files, Run
 from provisioning.inference.on_host import RESULT, Inference, job_name
 from provisioning.inventory import HostEntry
+from provisioning.local_path import local_path
 from provisioning.outcome import Outcome
 from provisioning.report import Report
 from provisioning.resources.base import Tell
@@ -85,7 +86,7 @@ def infer(
     wanted = Wanted(asked, model, system, parameters.told(), batch or BATCH[device])
     dry = bool(ctx.config.run.dry)
     if input:
-        return _file(wanted, Files(Path(input).expanduser(), Path(output).expanduser()), dry=dry)
+        return _file(wanted, Files(local_path(input), local_path(output)), dry=dry)
     return _prompt(wanted, question(prompt, 'invoke infer "Why is the sky blue?"'), dry=dry)
 
 

@@ -59,6 +59,11 @@ def invoke(*arguments: str) -> subprocess.CompletedProcess[str]:
     ("arguments", "says"),
     [
         (["schema", "--output", "/nonexistent/x"], "--output: '/nonexistent/x' cannot be written\n    No such file"),
+        (["schema", "--output", "~nobody-here/x"], "--output: '~nobody-here/x' cannot be written\n    No such file"),
+        (["plan", "--inventory", "~nobody-here/x"], "there is no inventory ~nobody-here/x"),
+        (["plan", "--offline", "~nobody-here/x"], "~nobody-here/x"),
+        (["wheels", "--take", "~nobody-here/x"], "~nobody-here/x holds no exported wheel"),
+        (["infer", "--input", "~nobody-here/x", "--output", "y"], "--input: ~nobody-here/x is not a file"),
         (["logs", "--lines", "abc"], "--lines: should be an integer of at least 1, not 'abc'"),
         (["logs", "--lines", "-5"], "--lines: should be an integer of at least 1, not '-5'"),
         (["logs", "--lines", "0"], "--lines: should be an integer of at least 1, not '0'"),
