@@ -19,6 +19,7 @@ from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 from provisioning.findings import Finding
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
+from provisioning.local_path import local_path
 from provisioning.outcome import Outcome
 from provisioning.placeholders import Placeholders
 from provisioning.report import Report
@@ -61,7 +62,7 @@ def report(entries: Sequence[HostEntry], name: str) -> ExitCode:
 
     Raises `ConfigurationError` where there is such a file already, or it cannot be written.
     """
-    file = Path(name or f"vllm-provisioning-report-{datetime.now():%Y-%m-%d-%H%M%S}.md").expanduser()
+    file = local_path(name or f"vllm-provisioning-report-{datetime.now():%Y-%m-%d-%H%M%S}.md")
     if file.exists() or file.is_symlink():
         raise ConfigurationError(f"--report: {file} is there already", remedy="Name another file, or none.")
     hidden = Placeholders(entries)

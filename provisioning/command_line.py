@@ -158,9 +158,7 @@ def whole_number(option: str, text: str) -> int:
     from provisioning.errors import ConfigurationError
 
     if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
-        raise ConfigurationError(
-            f"{option}: should be an integer of at least 1, not {text!r}", remedy=f"For instance: {option} 200"
-        )
+        raise ConfigurationError(f"{option}: should be an integer of at least 1, not {text!r}")
     return int(text)
 
 

@@ -195,8 +195,9 @@ answers() {
     rest=${1#*://}; name=${rest%%/*}; name=${name##*@}; port=443
     case $1 in http:*) port=80 ;; esac
     case $name in *:*) port=${name##*:}; name=${name%:*} ;; esac
-    why=$(timeout 8 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$name" "$port" 2>&1) && echo connects ||
-        echo "${why:-no answer from $name within 8 s}" | head -n 1 | sed 's/^.*line 1: //'
+    if why=$(timeout 8 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$name" "$port" 2>&1); then echo connects; return; fi
+    why=$(printf '%s\n' "${why:-no answer within 8 s}" | sed 's/^.*line 1: //; q')
+    printf '%s\n' "${why#"$name: "}"
 }
 """
 

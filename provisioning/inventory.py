@@ -27,6 +27,7 @@ from provisioning.yaml_document import Document, KeyPath
 
 LOCALHOST = ("localhost", "127.0.0.1", "::1")
 MAX_LINES = 200
+COMMAND_LINE = "command line"
 REMEDY = "Correct this and run it again; nothing was changed on any host."
 
 
@@ -87,7 +88,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Inventory:
     problems = [*document.problems, *tree.problems, *files.problems]
     wrong = [(name, each.value, lines) for name, each in tree.every_variable() if (lines := _problems_of(name, each))]
     problems += [line for _, _, lines in wrong for line in lines]
-    reader = _Reader(tree, Document("command line", dict(overrides or {})))
+    reader = _Reader(tree, Document(COMMAND_LINE, dict(overrides or {})))
     entries = {name: reader.entry(name, tree.variables(name)) for name in tree.hosts}
     implicit = reader.entry("localhost", {**tree.variables(None), "ansible_connection": _LOCAL})
     if not tree.hosts and not problems:
@@ -189,6 +190,8 @@ def refuse(problems: list[str], label: str, remedy: str = REMEDY) -> None:
     """Raise one error with all the problems, in the order of the file."""
     if lines := sorted(set(problems), key=_place_in_file):
         count = "an error" if len(lines) == 1 else f"{len(lines)} errors"
+        if all(line.startswith(f"{COMMAND_LINE}/") for line in lines):
+            label = f"the {COMMAND_LINE}"
         more = [f"… and {len(lines) - MAX_LINES} more"] if len(lines) > MAX_LINES else []
         raise ConfigurationError(f"{label} has {count}", cause="\n".join(lines[:MAX_LINES] + more), remedy=remedy)
 

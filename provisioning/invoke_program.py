@@ -74,11 +74,20 @@ class GroupedProgram(Program):
 
         word = unknown["word"]
         context = error.context or self.initial_context
-        known = context.flag_names() if word.startswith("-") else self.collection.task_names
-        close = nearest(word, known)
+        names = list(self.collection.task_names)
+        if (
+            not task
+            and word.startswith("--")
+            and any(word in each.flag_names() for each in self.collection.to_contexts())
+        ):
+            return f"It belongs behind its task: invoke TASK {word}; what there is: {details}"
+        flags = list(context.flag_names())
+        close = nearest(word, flags if word.startswith("-") else names if task else [*names, *flags])
         meant = f'Did you mean "{close}"?' if close else ""
         if task and not word.startswith("-"):
-            return f"{meant or 'It is no task.'} Hosts are given by --hosts; all options: {details}"
+            asked = any(argument.positional for argument in context.args.values())
+            how = "Put words that belong together in quotes" if asked else "Hosts are given by --hosts"
+            return f"{meant or 'It is no task.'} {how}; all options: {details}"
         return meant or f"What there is: {details}"
 
 

@@ -78,12 +78,16 @@ def logs(path: str, hosts: str, service: str, *, follow: bool, lines: int) -> Ex
 
         return follow_all(entries, service, lines, printer)
 
+    report = Report(stderr=True)
+
     def work(host: Host, entry: HostEntry, outcome: Outcome) -> Outcome:
         services = services_of(converge.survey(host, entry), service)
         for each, reader in zip(services, readers(host.name, services, printer), strict=True):
             host.run(each.entries(lines), on_output=reader.take)
+            if not reader.cursor:
+                report.line(host.name, f"{each.service} has logged nothing yet", "yellow")
         return outcome
 
     outcomes = fleet.outcomes(entries, work)
-    Report(stderr=True).failures(outcomes)
+    report.failures(outcomes)
     return fleet.exit_code(outcomes)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from invoke.context import Context
@@ -19,6 +18,7 @@ from provisioning.errors import CommandError, ConfigurationError, ExitCode, Prov
 from provisioning.host import Host, as_account, quote
 from provisioning.inventory import HostEntry
 from provisioning.inventory_file import PROJECT
+from provisioning.local_path import local_path
 from provisioning.needs import Needs
 from provisioning.outcome import Outcome
 from provisioning.progress import Sending
@@ -44,7 +44,7 @@ def bundle(ctx: Context, path: str, hosts: str, to: str, *, models: bool) -> Exi
             f"{len(entries)} hosts are chosen, and a bundle is packed on one",
             remedy="Name one of the kind that the bundle is for, with network: --hosts HOST",
         )
-    folder = Folder(Path(to).expanduser().absolute())
+    folder = Folder(local_path(to).absolute())
     _require_supported(entries[0])
     for task in ("build", "download"):
         if code := commands.converge(ctx, task, path, hosts):

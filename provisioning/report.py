@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from provisioning.transfer import Said
 
+LONG = 200
+"""Letters of a line of progress, at most: vLLM logs its whole configuration in one."""
 WARNING = "warning: "
 """How a line begins in a job's log that people should see at once."""
 
@@ -99,7 +101,8 @@ class Report:
             return
         pace = self._paces.get(host)
         if self._live is None and pace and pace.due(said):
-            self.line(host, f"… {said}", "dim")
+            text = str(said)
+            self.line(host, f"… {text if len(text) <= LONG else text[:LONG] + ' …'}", "dim")
 
     def command(self, host: str, script: str) -> None:
         """Print the shell that is about to change a host, for who wants to see it (verbose)."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from invoke.context import Context
 
 from provisioning.errors import ConfigurationError, ExitCode
 from provisioning.inventory_tree import GROUP_KEYS
+from provisioning.local_path import local_path
 from provisioning.settings import HostSettings
 
 CONNECTION: dict[str, dict[str, Any]] = {
@@ -36,7 +36,7 @@ def write(ctx: Context, output: str) -> ExitCode:
         print(text, end="")
         return ExitCode.OK
     try:
-        Path(output).write_text(text)
+        local_path(output).write_text(text, encoding="utf-8")
     except OSError as error:
         remedy = "Name a file in a folder that is there and yours to write to."
         raise ConfigurationError(

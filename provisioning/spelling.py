@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from provisioning.settings import HostSettings, Model, Section, Service
 
+ALIKE = 0.65
+"""How alike two words are, at least, where one may have been meant: difflib's own 0.6 takes `help` for `wheels`."""
 CLOSE = 0.8
 SHORT = 5
 """Letters up to which a word with one other letter is another word: `guild` is no `build`, `vip` no `pip`."""
@@ -20,7 +22,7 @@ ORDINARY = frozenset(("modes",))
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that is most like this one, whatever its case, or None."""
     by_lower = {name.lower(): name for name in known}
-    return next((by_lower[close] for close in difflib.get_close_matches(word.lower(), by_lower, 1)), None)
+    return next((by_lower[close] for close in difflib.get_close_matches(word.lower(), by_lower, 1, ALIKE)), None)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

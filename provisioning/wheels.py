@@ -16,6 +16,7 @@ from provisioning import fleet, releases
 from provisioning.commands import load
 from provisioning.converge import survey
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
+from provisioning.local_path import local_path
 from provisioning.report import Report
 from provisioning.screen import console
 from provisioning.wheel_store import Store, Wheel
@@ -30,10 +31,10 @@ def wheels(ctx: Context, *, export: str, to: str, take: str, prune: str) -> Exit
         raise ConfigurationError("--export NAMES and --to FOLDER go together", remedy="--export all takes every wheel.")
     if export:
         names = [] if export == "all" else export.split(",")
-        copied = store.named(names) if dry else _written(to, store.export, names, Path(to).expanduser())
+        copied = store.named(names) if dry else _written(to, store.export, names, local_path(to))
         return _tell("would copy" if dry else "copied", copied, f" to {to}")
     if take:
-        folder = Path(take).expanduser()
+        folder = local_path(take)
         took = Store(folder).wheels() if dry else _written(take, store.take, folder)
         return _tell("would take" if dry else "took", took)
     if prune:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from provisioning.bundle import COMPILED, MODELS, Bundle
 from provisioning.inventory import HostEntry
+from provisioning.local_path import local_path
 from provisioning.offline import OFFLINE, Offline
 from provisioning.screen import console
 from provisioning.settings import HostSettings
@@ -24,7 +24,7 @@ def with_bundle(entries: Sequence[HostEntry], folder: str) -> list[HostEntry]:
 
     Raises `ConfigurationError`, before any host is asked, where it is no bundle, or is not as its manifest says.
     """
-    bundle = Bundle.read(Path(folder).expanduser().resolve())
+    bundle = Bundle.read(local_path(folder).resolve())
     if (size := sum(file.size for file in bundle.files.values())) > SPOKEN_OF:
         console(stderr=True).print(f"comparing the hashes of {bundle.folder}: {size / 1e9:.0f} GB", style="dim")
     bundle.verify()

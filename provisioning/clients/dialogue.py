@@ -43,7 +43,9 @@ class Parameters(BaseModel):
         try:
             return Parameters.model_validate({**others, name: value} if value else others)
         except ValidationError as error:
-            raise ConfigurationError(f"{name}: {error.errors()[0]['msg']}, not {value!r}") from error
+            raise ConfigurationError(
+                f"{name}: {error.errors()[0]['msg'].removeprefix('Input ')}, not {value!r}"
+            ) from error
 
 
 class Message(BaseModel):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from provisioning.asking import Askable
 from provisioning.clients.dialogue import Parameters
 from provisioning.clients.dialogue import load as load_dialogue
 from provisioning.clients.talk import Talk
 from provisioning.errors import ConfigurationError
+from provisioning.local_path import local_path
 from provisioning.prompts import confirm
 from provisioning.spelling import did_you_mean
 
@@ -81,7 +81,7 @@ def set_(talk: Talk, text: str) -> None:
 
 def save(talk: Talk, name: str) -> None:
     """[FILE] Save the conversation: Markdown where the name ends in .md, else JSON."""
-    path = Path(name or time.strftime("chat-%Y%m%d-%H%M%S.json")).expanduser()
+    path = local_path(name or time.strftime("chat-%Y%m%d-%H%M%S.json"))
     if path.exists():
         confirm(f"{path} is there already. Replace it?", yes=False)
     talk.dialogue.save(path)
@@ -92,7 +92,7 @@ def load(talk: Talk, name: str) -> None:
     """FILE Go on with a conversation that was saved as JSON, with the present service."""
     if not name:
         raise ConfigurationError("which file?", remedy="For instance: /load chat.json")
-    talk.dialogue = load_dialogue(Path(name).expanduser())
+    talk.dialogue = load_dialogue(local_path(name))
     talk.turn_to(talk.asked)
     talk.say(f"{len(talk.dialogue.messages)} messages")
 

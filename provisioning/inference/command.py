@@ -22,6 +22,7 @@ from provisioning.host import Host
 from provisioning.inference.files import Files, Run
 from provisioning.inference.on_host import RESULT, Inference, job_name
 from provisioning.inventory import HostEntry
+from provisioning.local_path import local_path
 from provisioning.outcome import Outcome
 from provisioning.report import Report
 from provisioning.resources.base import Tell
@@ -38,6 +39,8 @@ class Wanted:
     """Whom to ask, and how."""
 
     asked: Askable
+    model: str
+    """What was given as --model."""
     system: str
     sampling: dict[str, Any]
     batch: int
@@ -80,10 +83,10 @@ def infer(
     if stop:
         return _stop(asked)
     device = asked.entry.settings.build.device
-    wanted = Wanted(asked, system, parameters.told(), batch or BATCH[device])
+    wanted = Wanted(asked, model, system, parameters.told(), batch or BATCH[device])
     dry = bool(ctx.config.run.dry)
     if input:
-        return _file(wanted, Files(Path(input).expanduser(), Path(output).expanduser()), dry=dry)
+        return _file(wanted, Files(local_path(input), local_path(output)), dry=dry)
     return _prompt(wanted, question(prompt, 'invoke infer "Why is the sky blue?"'), dry=dry)
 
 
@@ -154,7 +157,7 @@ def _on_host(wanted: Wanted, what: str, work: Callable[[Host, Inference, Tell], 
 
     def on_host(host: Host, entry: HostEntry, outcome: Outcome) -> Outcome:
         inference = Inference(survey(host, entry), asked.service)
-        inference.require(host)
+        inference.require(host, wanted.model)
         words = f"answer {what} with {asked.service.model}, as {asked.service.name} would"
         if dry:
             report.line(host.name, f"would {words}", "yellow")

@@ -94,15 +94,18 @@ class Inference:
     def _as_account(self, command: str) -> str:
         return as_account(self.site.account, self.site.home, command)
 
-    def require(self, host: Host) -> None:
-        """Raise `ProvisioningError` where vLLM or the model are not there, or there is no room beside the server."""
+    def require(self, host: Host, model: str) -> None:
+        """Raise `ProvisioningError` where vLLM or the model are not there, or there is no room beside the server.
+
+        `model` is what was given as --model.
+        """
         wanted = {f"vllm {self.site.environment}", f"model {self.service.model}"}
         for looked in converge.look(host, self.site, list(NEEDED)):
             if looked.resource.name in wanted and looked.difference:
                 raise ProvisioningError(
                     f"{host.name}: {looked.resource.name} is not as the inventory has it",
                     cause=looked.difference.text,
-                    remedy=f"Run `{NEEDED[looked.step]}` for this host; `invoke up` does the whole job.",
+                    remedy=self._remedy(looked.step, model),
                 )
         path = quote(self.site.model_path(self.service.model))
         asks = [readiness.phase(self.service.name), _WEIGHTS.format(path=path)]
@@ -111,6 +114,13 @@ class Inference:
             serves=any(f"phase={each}" in phase for each in readiness.SERVING),
             weights=sum(map(int, re.findall(r"^\d+$", weights, re.MULTILINE))),
         )
+
+    def _remedy(self, step: str, model: str) -> str:
+        if step == "model" and self.site.settings.models[self.service.model].method == "path":
+            return "Put the model there, or name the folder on the host that it is in."
+        if step == "model" and model:
+            return f"Run `{NEEDED[step]} --model {quote(model)}` for this host."
+        return f"Run `{NEEDED[step]}` for this host; `invoke up` does the whole job."
 
     def _require_room(self, *, serves: bool, weights: int) -> None:
         stop = f"invoke stop --service {self.service.name}"

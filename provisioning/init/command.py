@@ -21,6 +21,7 @@ from provisioning.init.looking import Seen, look
 from provisioning.init.place import Draft
 from provisioning.init.ssh_names import from_ssh_config
 from provisioning.inventory_file import PLACES, label_of
+from provisioning.local_path import local_path
 from provisioning.report import Report
 from provisioning.screen import console
 
@@ -75,7 +76,7 @@ def init(ctx: Context, output: str, *, yes: bool, **told: Any) -> ExitCode:
 
 def _found(flags: Flags) -> Found:
     if flags.ansible:
-        return from_ansible(Path(flags.ansible).expanduser())
+        return from_ansible(local_path(flags.ansible))
     if flags.ssh_config:
         return from_ssh_config("*" if flags.ssh_config is True else str(flags.ssh_config))
     return named(questions.HOSTS.settle(flags.hosts, "localhost", asks=flags.asks))

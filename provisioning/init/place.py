@@ -10,6 +10,7 @@ from pathlib import Path
 
 from provisioning.errors import ConfigurationError
 from provisioning.inventory_file import INVENTORY, LOCAL, PROJECT, label_of
+from provisioning.local_path import local_path
 
 
 def choose(output: str) -> Path:
@@ -18,7 +19,7 @@ def choose(output: str) -> Path:
     Raises ConfigurationError where it is there already, and where it cannot be written.
     """
     if output:
-        path = Path(output).expanduser()
+        path = local_path(output)
     else:
         path = Path(LOCAL if Path.cwd() == PROJECT and (PROJECT / INVENTORY).exists() else INVENTORY)
     if os.path.lexists(path):

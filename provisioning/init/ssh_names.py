@@ -11,6 +11,7 @@ from typing import Any
 from provisioning.errors import ConfigurationError
 from provisioning.host_ranges import is_address
 from provisioning.init.found import Found
+from provisioning.local_path import local_path
 
 FILE = Path("~/.ssh/config")
 REMEDY = "Name hosts with --hosts instead."
@@ -21,7 +22,7 @@ def from_ssh_config(pattern: str = "*", file: Path = FILE) -> Found:
 
     Names with wildcards are rules, no hosts. Raises ConfigurationError where no host is left.
     """
-    text = _read(file.expanduser())
+    text = _read(local_path(file))
     config = _parsed(text, file)
     matching = [name for name in _names(text) if fnmatch.fnmatch(name, pattern)]
     known = [name for name in matching if is_address(name)]

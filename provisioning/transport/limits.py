@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from paramiko.ssh_exception import NoValidConnectionsError
+
 
 def within(seconds: float, work: Callable[[], object]) -> None:
     """Do `work`, in a thread that is left behind after so many seconds. Raises `TimeoutError`, and what `work` raises.
@@ -37,7 +39,10 @@ def reason(error: Exception, seconds: float) -> str:
         return f"It, or a host on the way, took the connection and said nothing for {seconds:.0f} s (connect_timeout)."
     if isinstance(error, TimeoutError) and str(error) in ("", "timed out"):
         return f"No answer within {seconds:.0f} s (connect_timeout)."
-    return str(error) or type(error).__name__
+    # One for each address of the name: paramiko's own words for them do not say why.
+    tried = error.errors.values() if isinstance(error, NoValidConnectionsError) else [error]
+    words = [getattr(each, "strerror", "") or str(each) or type(each).__name__ for each in tried]
+    return "; ".join(dict.fromkeys(words))
 
 
 def begin(channel: Any, command: str, seconds: float | None) -> None:

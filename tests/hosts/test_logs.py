@@ -92,6 +92,14 @@ def test_a_name_of_no_service_ends_it(line: Proxy, controller: Controller) -> No
     assert 'Did you mean "two"?' in done.output
 
 
+def test_a_service_without_a_log(bookworm: Machine, controller: Controller) -> None:
+    told = {"models": {"demo": {"method": "demo"}}, "services": {"mute": {"model": "demo"}}}
+    controller.know(bookworm.known_hosts)
+    controller.write({"all": {"hosts": {"near": host_variables(bookworm)}, "vars": told}})
+    done = controller.run("logs")
+    assert (done.code, done.output) == (0, "near mute has logged nothing yet\n")
+
+
 def test_a_colour_for_each_host(line: Proxy, bookworm: Machine, controller: Controller) -> None:
     say(bookworm, "two", "hello")
     shown = Terminal(controller, "logs", "--follow", "--service", "two", "--hosts", "near,far", "--lines", "1")

@@ -182,9 +182,11 @@ def test_asking_a_mirror(tools: Tools, mirror: str) -> None:
 
 
 def test_asking_a_mirror_without_curl(mirror: str) -> None:
-    script = f"command() {{ return 1; }}\n{ANSWERS}\nanswers {quote(mirror)}"
-    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, timeout=20)
-    assert done.stdout == "connects\n"
+    script = f"set -eu; command() {{ return 1; }}\n{ANSWERS}\nanswers {quote(mirror)}; answers https://127.0.0.1:1/x"
+    done = subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, check=True, timeout=20, env={**os.environ, "LC_ALL": "C"}
+    )
+    assert done.stdout.splitlines() == ["connects", "connect: Connection refused"]
 
 
 def test_a_file_is_downloaded_as_any_other(tools: Tools, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_questions_and_what_was_said_before(person: Terminal, server: OpenAiServ
     say(person, "/system be brief", "system: be brief")
     say(person, "/set temperature 0.25", "temperature 0.25, top_p 0.8")
     say(person, "/set temprature 1", "there is no parameter 'temprature'", 'Did you mean "temperature"?')
-    say(person, "/set top_p 2", "top_p: Input should be less than or equal to 1")
+    say(person, "/set top_p 2", "top_p: should be less than or equal to 1")
     say(person, "cut 1", "1 tuc", "(cut off after 512 tokens")
     said = [message["content"] for message in server.asked[-1]["messages"]]
     assert said == ["be brief", "abc 天空", "空天 cba", "wxyz", "zyxw", "cut 1"]

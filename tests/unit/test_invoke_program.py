@@ -68,6 +68,12 @@ def test_every_option_is_explained() -> None:
         ("--lsit", """✗ No idea what '--lsit' is!\n  → Did you mean "--list"?\n"""),
         ("up staus", 'is!\n  → Did you mean "status"? Hosts are given by --hosts; all options: invoke --help up\n'),
         ("up lab1", "is!\n  → It is no task. Hosts are given by --hosts; all options: invoke --help up\n"),
+        (
+            "chat why is",
+            "is!\n  → It is no task. Put words that belong together in quotes; all options: invoke --help chat\n",
+        ),
+        ("--hosts web up", "is!\n  → It belongs behind its task: invoke TASK --hosts; what there is: invoke --list\n"),
+        ("help up", """✗ No idea what 'help' is!\n  → Did you mean "--help"?\n"""),
         ("xyzzy", "✗ No idea what 'xyzzy' is!\n  → What there is: invoke --list\n"),
         ("up --hosts", "✗ --hosts needed value and was not given one!\n"),
         ("up --retry-failed --max-fail", "✗ --max-fail needed value and was not given one!\n"),

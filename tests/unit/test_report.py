@@ -114,6 +114,16 @@ def test_what_is_said_while_it_runs(capsys: pytest.CaptureFixture[str]) -> None:
         assert capsys.readouterr().out.splitlines() == said
 
 
+def test_a_long_line_is_cut_where_it_only_says_that_it_goes_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provisioning.pacing.STILL", -1)
+    report = Report()
+    with report.change("web1", "service", "service demo", "start"):
+        report.tell("web1", "config " + "x" * 4000)
+    assert capsys.readouterr().out.splitlines()[1] == "web1 … config " + "x" * 193 + " …"
+
+
 def test_a_warning_is_said_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     Report().tell("web1", "warning: the lock is held")
     assert capsys.readouterr().out == "web1 warning: the lock is held\n"

@@ -46,10 +46,14 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def run(project: Path) -> tuple[str, bool]:
+def start(program: Path, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHON": python, "PIP_NO_INDEX": "1"}
+    return subprocess.run([program, "--list"], env=environment, capture_output=True, text=True, check=False)
+
+
+def run(program: Path) -> tuple[str, bool]:
     """What it said, and whether it set something up."""
-    environment = {**os.environ, "PYTHON": sys.executable, "PIP_NO_INDEX": "1"}
-    done = subprocess.run([project / "run", "--list"], env=environment, capture_output=True, text=True, check=False)
+    done = start(program / "run" if program.is_dir() else program)
     assert done.returncode == 0, done.stderr
     return done.stdout, "setting up" in done.stderr
 
@@ -66,6 +70,11 @@ def test_it_is_made_once_and_again_when_it_stopped_working(project: Path) -> Non
     (project / ".venv/.made-for").write_text(f"{project}\n")
     assert run(project) == (said, True)
     assert run(project) == (said, False)
+    # Through links, and beside them is another program's environment.
+    (project.parent / "bin/.venv").mkdir(parents=True)
+    (project.parent / "bin/provision").symlink_to(project / "run")
+    (project.parent / "link").symlink_to("bin/provision")
+    assert run(project.parent / "link") == (said, False)
     # The interpreter has become another version: what is installed is for the old one.
     (project / ".venv/.made-for").write_text(f"{project}\n3 9 /usr\n")
     (project / ".venv/mark").touch()
@@ -76,3 +85,22 @@ def test_it_is_made_once_and_again_when_it_stopped_working(project: Path) -> Non
     (project / "constraints.txt").write_text("# another\n")
     assert run(project) == (said, True)
     assert (project / ".venv/mark").exists()
+
+
+def test_an_environment_that_cannot_be_made_leaves_nothing(project: Path) -> None:
+    """As on a full disk, of which ensurepip says nothing."""
+    python = project / "python"
+    python.write_text(
+        f'#!/bin/sh\ncase "$*" in "-m venv"*) mkdir -p "$3"; exit 1;; esac\nexec "{sys.executable}" "$@"\n'
+    )
+    python.chmod(0o755)
+    done = start(project / "run", str(python))
+    assert done.returncode == 1
+    assert "could not be made" in done.stderr
+    assert not (project / ".venv").exists()
+
+
+def test_a_python_that_was_named_is_taken_or_refused(project: Path) -> None:
+    done = start(project / "run", "/nowhere/python")
+    assert done.returncode == 1
+    assert "found none: PYTHON is /nowhere/python" in done.stderr
