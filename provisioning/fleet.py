@@ -146,7 +146,7 @@ def outcomes(
     with report.running(list(started)) if report else nullcontext():
         for batch in rollout.batches(entries):
             if report and len(batch.entries) < len(entries):
-                report.line(f"{batch.title}:", ", ".join(entry.name for entry in batch.entries))
+                report.line(f"{batch.title}:", batch.names)
             _work_on(batch, work, started, report)
             if report and batch.is_broken and any(outcome.status == "skipped" for outcome in started.values()):
                 report.error(batch.verdict())
