@@ -54,6 +54,11 @@ class Batch:
         self._lock = threading.Lock()
 
     @property
+    def names(self) -> str:
+        """Its hosts, in a line."""
+        return ", ".join(entry.name for entry in self.entries)
+
+    @property
     def is_broken(self) -> bool:
         """Whether more hosts have failed than may."""
         return len(self._failed) > self._may_fail

@@ -1,14 +1,10 @@
-"""What the hosts of one run know of one another while vLLM is compiled: who does it for whom, and who has finished."""
+"""What the hosts of one run know of one another while vLLM is compiled: who does it for whom, and who has it."""
 
 from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-
-from provisioning.errors import ConfigurationError
-from provisioning.inventory import HostEntry
-from provisioning.spelling import did_you_mean
+from collections.abc import Collection
 
 
 class Builders:
@@ -21,39 +17,21 @@ class Builders:
         """For each key, the host on which it could not be compiled."""
         self.finished: dict[str, threading.Event] = {}
 
-    def expect(self, builders: Mapping[str, str]) -> None:
-        """Begin a run with these hosts, each with its `build.on`.
-
-        Raises `ConfigurationError` where a builder has a builder.
-        """
-        for host, builder in builders.items():
-            if builder != host and builders.get(builder, "auto") not in ("auto", builder):
-                raise ConfigurationError(
-                    f"{host}: build.on is {builder}, and {builder}'s own is {builders[builder]}",
-                    remedy=f"Leave build.on out for {builder}: it compiles for the others.",
-                )
+    def expect(self, hosts: Collection[str]) -> None:
+        """Begin a run with these hosts."""
         self.compiling.clear()
         self.failed.clear()
-        self.finished = {host: threading.Event() for host in builders}
+        self.finished = {host: threading.Event() for host in hosts}
 
     def finish(self, host: str) -> None:
-        """Let go who waits for this host."""
-        self.finished[host].set()
+        """Let go who waits for this host: it has its wheel, or will have none in this run."""
+        if event := self.finished.get(host):
+            event.set()
 
     def wait_for(self, host: str) -> None:
         """Wait until a host of this run has finished; no host of another run is waited for."""
         if event := self.finished.get(host):
             event.wait()
-
-
-def unknown(entries: Sequence[HostEntry], known: Collection[str]) -> list[str]:
-    """A line for each `build.on` that names no host of the inventory."""
-    named = ((entry, entry.settings.build.on) for entry in entries)
-    return [
-        entry.describe(("build", "on"), f'no host is called "{on}". {did_you_mean(on, known)}')
-        for entry, on in named
-        if on != "auto" and on not in known
-    ]
 
 
 BUILDERS = Builders()

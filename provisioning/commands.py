@@ -13,7 +13,7 @@ from invoke.context import Context
 
 from provisioning import batches, fleet, inventory, steps
 from provisioning import converge as engine
-from provisioning.builders import BUILDERS, unknown
+from provisioning.builders import BUILDERS
 from provisioning.distribution import DISTRIBUTION
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 from provisioning.failed_hosts import FailedHosts
@@ -21,11 +21,12 @@ from provisioning.given_secrets import require_api_keys, require_tokens
 from provisioning.inventory import HostEntry
 from provisioning.inventory_file import inventory_file
 from provisioning.outcome import Outcome
+from provisioning.parallel import HOSTS
 from provisioning.report import Report
 from provisioning.verbosity import QUIET, VERBOSITY
 from provisioning.with_bundle import with_bundle
 from provisioning.with_model import with_model
-from provisioning.working_order import helpers_first, require_in_time
+from provisioning.working_order import helpers_first, problems, require_in_time
 
 
 def load(
@@ -37,7 +38,7 @@ def load(
     """
     known = inventory.load(inventory_file(path), overrides)
     chosen = failed.choose(known, hosts) if failed else known.select(hosts or None)
-    inventory.refuse(unknown(chosen, {*known.hosts, *inventory.LOCALHOST}), "the inventory")
+    inventory.refuse(problems(chosen, {*known.hosts, *inventory.LOCALHOST}), "the inventory")
     return chosen
 
 
@@ -88,11 +89,11 @@ def plan(path: str, hosts: str, *, as_json: bool = False, detailed_exitcode: boo
 
 
 def _plan_all(path: str, hosts: str, *, as_json: bool, detailed_exitcode: bool, **options: str) -> ExitCode:
-    entries = _entries(path, hosts, **options)
+    entries, rollout = _in_order(_entries(path, hosts, **options))
     require_api_keys(entries)
     require_tokens(entries)
     outcomes = fleet.outcomes(entries, partial(_plan, task=steps.SERVE))
-    show(outcomes, as_json=as_json)
+    show(outcomes, [*rollout.batches(entries)], as_json=as_json)
     code = fleet.exit_code(outcomes)
     if detailed_exitcode:
         changes = any(outcome.status == "changed" for outcome in outcomes)
@@ -112,15 +113,12 @@ def _converge(
         require_api_keys(entries)
     if "model" in chosen:
         require_tokens(entries)
-    # Who works for others begins first: those who wait for it take places of the pool, or are in a later batch.
-    entries = helpers_first(entries)
-    rollout = batches.rollout(entries, leave=_finish)
-    require_in_time([batch.entries for batch in rollout.batches(entries)])
+    entries, rollout = _in_order(entries)
     if ctx.config.run.dry:
         outcomes = fleet.outcomes(entries, partial(_plan, task=chosen))
-        show(outcomes, as_json=False)
+        show(outcomes, [*rollout.batches(entries)], as_json=False)
         return outcomes, fleet.exit_code(outcomes)
-    BUILDERS.expect({entry.name: entry.settings.build.on for entry in entries})
+    BUILDERS.expect([entry.name for entry in entries])
     DISTRIBUTION.expect({entry.name: partial(fleet.open_host, entry) for entry in entries})
     report = Report()
     work = partial(_apply, task=chosen, report=report, run_id=secrets.token_hex(4))
@@ -128,6 +126,18 @@ def _converge(
     report.summary(outcomes, planned=False)
     failed.conclude(outcomes, report)
     return outcomes, fleet.exit_code(outcomes)
+
+
+def _in_order(entries: Sequence[HostEntry]) -> tuple[list[HostEntry], batches.Rollout]:
+    """Order hosts as they are worked on, and give their batches.
+
+    Who works for others begins first: those who wait for it take places of the pool, or are in a later batch. Raises
+    `ConfigurationError` where some would wait for ever.
+    """
+    entries = helpers_first(entries)
+    rollout = batches.rollout(entries, leave=_finish)
+    require_in_time([batch.entries for batch in rollout.batches(entries)], HOSTS.get())
+    return entries, rollout
 
 
 def _apply(
@@ -145,14 +155,20 @@ def _finish(host: str) -> None:
     DISTRIBUTION.finish(host)
 
 
-def show(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
-    """Print what was found on each host."""
+def show(outcomes: Sequence[Outcome], planned: Sequence[batches.Batch], *, as_json: bool) -> None:
+    """Print what was found on each host, batch after batch."""
+    found = {outcome.host: outcome for outcome in outcomes}
     if as_json:
-        print(json.dumps({"hosts": {each.host: as_object(each) for each in outcomes}}, ensure_ascii=False, indent=2))
+        hosts = {host: as_object(outcome) for host, outcome in found.items()}
+        names = [[entry.name for entry in batch.entries] for batch in planned]
+        print(json.dumps({"hosts": hosts, "batches": names}, ensure_ascii=False, indent=2))
         return
     report = Report()
-    for outcome in outcomes:
-        report.plan(outcome)
+    for batch in planned:
+        if len(planned) > 1:
+            report.answer(f"{batch.title}:", batch.names)
+        for entry in batch.entries:
+            report.plan(found[entry.name])
     report.summary(list(outcomes), planned=True)
 
 

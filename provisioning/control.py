@@ -38,6 +38,9 @@ def control(
     entries = load(path, hosts, batches.overrides(serial, max_fail), failed if retry_failed else None)
     rollout, report = batches.rollout(entries), Report()
     if ctx.config.run.dry:
+        for batch in rollout.batches(entries):
+            if len(batch.entries) < len(entries):
+                report.answer(f"{batch.title}:", batch.names)
         outcomes = fleet.outcomes(entries, partial(_tell, service=service, verb=verb, report=report))
     else:
         work = partial(_control, service=service, verb=verb, report=report, run_id=secrets.token_hex(4))

@@ -15,6 +15,7 @@ from provisioning.endings import Endings
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 from provisioning.host import Host, network_environment
 from provisioning.inventory import HostEntry
+from provisioning.masking import hide
 from provisioning.outcome import Outcome
 from provisioning.parallel import HOSTS
 from provisioning.profile import PROFILE
@@ -63,8 +64,9 @@ def known_sudo_password(entry: HostEntry) -> str | None:
         except ValueError as error:
             raise ConfigurationError(f"{entry.name}: become_password_file: {error}") from error
     if entry.ssh.become_password:
-        return entry.ssh.become_password.get_secret_value()
-    return os.environ.get("PROVISION_SUDO_PASSWORD")
+        return hide(entry.ssh.become_password.get_secret_value())
+    password = os.environ.get("PROVISION_SUDO_PASSWORD")
+    return None if password is None else hide(password)
 
 
 def target_of(entry: HostEntry) -> SshTarget:
@@ -77,7 +79,7 @@ def target_of(entry: HostEntry) -> SshTarget:
         port=entry.ssh.port,
         user=entry.ssh.user,
         private_key_file=entry.ssh.private_key_file,
-        password=entry.ssh.password.get_secret_value() if entry.ssh.password else None,
+        password=hide(entry.ssh.password.get_secret_value()) if entry.ssh.password else None,
         accept_new_host_keys=entry.settings.host_keys == "accept-new",
         timeout=entry.settings.connect_timeout,
         proxy=entry.ssh.proxy,
@@ -153,7 +155,7 @@ def outcomes(
     with report.running(list(started)) if report else nullcontext():
         for batch in rollout.batches(entries):
             if report and len(batch.entries) < len(entries):
-                report.line(f"{batch.title}:", ", ".join(entry.name for entry in batch.entries))
+                report.line(f"{batch.title}:", batch.names)
             _work_on(batch, work, started, report)
             if report and batch.is_broken and any(outcome.status == "skipped" for outcome in started.values()):
                 report.error(batch.verdict())

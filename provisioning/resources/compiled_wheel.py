@@ -82,12 +82,16 @@ class CompiledWheel(Resource):
         )
 
     def diff(self, actual: str) -> Difference | None:
-        """Compare key, size and state. Raises what stands against compiling, where it would have to be compiled."""
+        """Compare key, size and state; and let go who waits for the wheel of this host, where it is kept already.
+
+        Raises what stands against compiling, where it would have to be compiled.
+        """
         found = _Found.read(actual)
         if found.holds(self.key):
             if found.is_current():
                 if self.builder == self.host and not Store().has(self.key, self.target):
                     return Difference(f"keep the wheel of {self.title} here, for other hosts")
+                BUILDERS.finish(self.host)
                 return None
             return Difference(f"compile {self.title} again: {' or '.join(self.watched)} has changed")
         if self._compiles_here(found.states):
@@ -105,6 +109,7 @@ class CompiledWheel(Resource):
         store, found = Store(), _Found.read(actual)
         if found.holds(self.key) and found.is_current():
             store.add(found.manifest, partial(self._fetch, host, f"cat {quote(self.folder)}/*.whl"))
+            BUILDERS.finish(host.name)
             return
         if self.builder and self.builder != host.name:
             tell(f"waiting for {self.builder}, which compiles")
@@ -116,6 +121,7 @@ class CompiledWheel(Resource):
             if wheel is None:
                 self._require_builder(obstacle)
                 wheel = self._compile(host, store, tell)
+        BUILDERS.finish(host.name)
         tell(f"taking {wheel.file.name} ({wheel.name}), compiled on {wheel.manifest['host']}")
         self._put(host, wheel)
 

@@ -13,6 +13,7 @@ from typing import Any
 from provisioning import controller_download, given_secrets, uv
 from provisioning.clients import demo_model
 from provisioning.copies.taker import private_folder
+from provisioning.copies.wanted import CONTROLLER
 from provisioning.host import as_account, quote
 from provisioning.masking import masked
 from provisioning.model_settings import AUTO, Model, name_of
@@ -53,8 +54,11 @@ PROGRAM = (
 
 
 def resources(site: Site) -> Iterator[Resource]:
-    """Yield each served model once, with the folder above it and the program that downloads."""
-    models = site.served_models
+    """Yield each served model once, with the folder above it and the program that downloads.
+
+    Those that another host downloads come last: it may wait for one of this host's (see `working_order`).
+    """
+    models = dict(sorted(site.served_models.items(), key=lambda each: _waits(site, each[1])))
     if any(model.is_downloaded for model in models.values()):
         yield Directory(LIBRARY)
         yield Program("downloads", PROGRAM)
@@ -69,6 +73,10 @@ def resources(site: Site) -> Iterator[Resource]:
             yield BundledModel(name, path, site.account, site.home, site.offline.bundle)
         else:
             yield _demo(site, name, path) if model.method == "demo" else _downloaded(site, name, model)
+
+
+def _waits(site: Site, model: Model) -> bool:
+    return model.distribute == "once" and model.download_on not in ("auto", CONTROLLER, site.name)
 
 
 @cache

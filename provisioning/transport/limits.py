@@ -5,21 +5,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from paramiko.ssh_exception import NoValidConnectionsError
 
+T = TypeVar("T")
 
-def within(seconds: float, work: Callable[[], object]) -> None:
+
+def within(seconds: float, work: Callable[[], T]) -> T:
     """Do `work`, in a thread that is left behind after so many seconds. Raises `TimeoutError`, and what `work` raises.
 
-    Nothing else bounds a resolver, the command of a proxy, or a jump host that says nothing.
+    Nothing else bounds a resolver, the command of a proxy, a jump host that says nothing, or a request to listen.
     """
+    done: list[T] = []
     failed: list[BaseException] = []
 
     def guarded() -> None:
         try:
-            work()
+            done.append(work())
         except BaseException as error:
             failed.append(error)
 
@@ -30,6 +33,7 @@ def within(seconds: float, work: Callable[[], object]) -> None:
         raise TimeoutError(f"Nothing came of it within {seconds:.0f} s: its name, a host on the way, or sshd hangs.")
     if failed:
         raise failed[0]
+    return done[0]
 
 
 def reason(error: Exception, seconds: float) -> str:

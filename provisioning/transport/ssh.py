@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
 from provisioning.errors import ConnectionLostError
 from provisioning.transport.base import Completed, OnOutput, Reached, Stream, decoded_lines
-from provisioning.transport.limits import begin
+from provisioning.transport.limits import begin, within
 from provisioning.transport.tunnel import listening
 
 HELD_SILENCE = 60
 """Seconds to wait for a line of a command that is kept running, and for the host to take one."""
+ANSWER = 30
+"""Seconds that a host may take to open a channel, or to listen."""
 
 
 class _HeldChannel:
@@ -115,7 +117,7 @@ class SshTransport:
 
         transport = self._transport()
         try:
-            channel: Stream = transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=30)
+            channel: Stream = transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=ANSWER)
         except ChannelException as error:
             raise ConnectionRefusedError(error.text) from error
         except (OSError, EOFError, _ssh_exception()) as error:
@@ -125,16 +127,18 @@ class SshTransport:
     @contextmanager
     def listen(self, take: Callable[[Stream], None]) -> Iterator[int]:
         """Listen on the host's loopback, as `ssh -R` does; see `Transport.listen`."""
-        transport = self._transport()
+        transport, asked = self._transport(), ("127.0.0.1", 0, lambda channel, origin, server: take(channel))
         try:
-            port = transport.request_port_forward("127.0.0.1", 0, lambda channel, origin, server: take(channel))
+            port = within(ANSWER, lambda: int(transport.request_port_forward(*asked)))
+        except TimeoutError as error:
+            raise self._lost(f"no answer for {ANSWER} s to the request to listen") from error
         except _ssh_exception() as error:
             raise ConnectionRefusedError(str(error)) from error
         try:
-            yield int(port)
+            yield port
         finally:
-            if transport.is_active():
-                transport.cancel_port_forward("127.0.0.1", port)
+            with suppress(TimeoutError, EOFError, OSError, _ssh_exception()):
+                within(ANSWER, lambda: transport.cancel_port_forward("127.0.0.1", port))
 
     def reached(self) -> Reached:
         """Where the host is."""
@@ -159,7 +163,7 @@ class SshTransport:
     def _channel(self, patience: float | None = None) -> Any:
         transport = self._transport()
         try:
-            return transport.open_session(timeout=min(30, patience or 30))
+            return transport.open_session(timeout=min(ANSWER, patience or ANSWER))
         except (OSError, EOFError, _ssh_exception()) as error:
             raise self._lost(str(error)) from error
 

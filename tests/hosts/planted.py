@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from .controller import Controller
-from .machine import ADMIN_PASSWORD, Machine
+from .inventories import host_variables
+from .machine import Machine
 from .serving import free_port
 from .watching import looking
 
@@ -24,9 +28,13 @@ AWKWARD = {
     "EMPTY": "",
 }
 SECRETS = {
-    name: f"planted{name}secret"
-    for name in ("key", "variable", "token", "apt", "pip", "links", "torch", "conda", "hub", "oneDNN", "git")
-} | {"sudo": ADMIN_PASSWORD[:10]}
+    name: f"planted{name}{os.getpid()}secret"
+    for name in (
+        *("key", "variable", "token", "apt", "pip", "links", "torch", "conda", "hub", "oneDNN", "git"),
+        *("passphrase", "proxy", "login", "sudo", "become"),
+    )
+}
+"""No other run of tests on this machine has the same."""
 STAND_IN = """
 import json, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -48,6 +56,8 @@ HTTPServer((given("--host"), int(given("--port"))), Handler).serve_forever()
 """
 ENVIRONMENT = "/var/lib/vllm/venvs/vLLM"
 MODEL = "/var/lib/vllm/models/it's $(touch pwned) 天空 %n"
+PRIVATE = "Qwen/Private"
+"""A model that only a token opens."""
 BEGAN = "/srv/began"
 """A file as old as the first secret on the machine."""
 SOURCES = "deb http://deb.debian.org/debian bookworm main\n"
@@ -92,13 +102,14 @@ def url(name: str, host: str = "127.0.0.1:9") -> str:
     return f"http://somebody:{SECRETS[name]}@{host}/x"
 
 
-def settings(controller: Controller, archive: str) -> dict[str, Any]:
+def settings(controller: Controller, archive: str, hub: str) -> dict[str, Any]:
     """Settings that hold a secret, or name its file or variable, wherever they can."""
-    (controller.home / "sudo").write_text(ADMIN_PASSWORD + "\n")
+    (controller.home / "sudo").write_text(SECRETS["sudo"] + "\n")
     (controller.home / "key").write_text(SECRETS["key"] + "\n")
-    service = {"model": "m", "environment": AWKWARD | {"HF_TOKEN": SECRETS["variable"]}}
+    variables = AWKWARD | {"HF_TOKEN": SECRETS["variable"], "MODELSCOPE_API_TOKEN": SECRETS["variable"]}
+    service = {"model": "m", "environment": variables | {"HTTPS_PROXY": url("proxy"), "http_proxy": url("proxy")}}
     arguments = [*AWKWARD.values(), "--a", "-b"]
-    hidden = {"method": "huggingface", "id": "a/b", "endpoint": url("hub"), "token": {"env": "PLANTED_TOKEN"}}
+    private = {"method": "huggingface", "id": PRIVATE, "endpoint": hub, "token": {"env": "PLANTED_TOKEN"}}
     return {
         "account": "vllm",
         "become_password_file": str(controller.home / "sudo"),
@@ -107,18 +118,33 @@ def settings(controller: Controller, archive: str) -> dict[str, Any]:
         "pip": {"extra_indexes": [url("pip")], "find_links": ["/opt/wheels", url("links")]},
         "environment": {"manager": "uv"},
         "build": {"torch_indexes": [url("torch")], "sources": [url("git")], "onednn": {"sources": [url("oneDNN")]}},
-        "models": {"m": {"path": MODEL}, "hidden": hidden},
+        "hubs": {"modelscope": url("hub"), "huggingface": [url("hub")]},
+        "models": {"m": {"path": MODEL}, "private": private},
         "services": {
             "a": {**service, "port": free_port(), "api_key": {"file": str(controller.home / "key")}},
             "b": {**service, "port": free_port(), "api_key": {"env": "PLANTED_KEY"}, "arguments": arguments},
+            "c": {"model": "private", "port": free_port()},
         },
     }
 
 
-def prepare(machine: Machine, controller: Controller, archive: str) -> Controller:
-    """Give the machine a model, the stand-in, sources for apt, and the stamp of an installed vLLM."""
-    controller.log_in_as("admin", PLANTED_TOKEN=SECRETS["token"], PLANTED_KEY=SECRETS["key"])
-    controller.manage(machine, **settings(controller, archive))
+def manage(machine: Machine, controller: Controller, told: dict[str, Any], **variables: Any) -> None:
+    """Manage a machine with these settings, and `variables` of its own, by a key that wants a passphrase."""
+    key = controller.home / "identity"
+    if not key.exists():
+        shutil.copy(machine.key, key)
+        subprocess.run(["ssh-keygen", "-q", "-p", "-N", SECRETS["passphrase"], "-f", key], check=True)
+    host = {**host_variables(machine, "admin"), "ansible_ssh_private_key_file": str(key), **variables}
+    controller.know(machine.known_hosts)
+    controller.write({"all": {"hosts": {machine.name: host}, "vars": told}})
+
+
+def prepare(machine: Machine, controller: Controller, told: dict[str, Any]) -> Controller:
+    """Give the machine a password, a model, the stand-in, sources for apt, and the stamp of an installed vLLM."""
+    given = {"PLANTED_TOKEN": SECRETS["token"], "PLANTED_KEY": SECRETS["key"]}
+    controller.log_in_as("admin", **given, PROVISION_KEY_PASSPHRASE=SECRETS["passphrase"])
+    manage(machine, controller, told)
+    machine.run("chpasswd", input=f"admin:{SECRETS['sudo']}\n")
     machine.run(f"touch {BEGAN}; cat >/etc/apt/sources.list", input=SOURCES)
     packages = machine.run(f"ls -d {ENVIRONMENT}/lib/python3*/site-packages").stdout.strip()
     place = f"{packages}/vllm/entrypoints/openai"

@@ -36,6 +36,7 @@ def test_sdk_and_command_line(machine: Callable[..., Machine], provisioned: Prov
             controller.manage(one, **settings(method))
             said = controller.succeed("download", "--verbose")
             assert f"{len(contents(model))} files" in said
+            assert TOKEN not in said
             folder = f"{HOME}/ModelSpace/{method}"
             rows = "".join(f"{each.sha256}  {name}\n" for name, each in contents(model).items())
             one.run(f"cd {folder} && sha256sum --quiet -c -", input=rows)

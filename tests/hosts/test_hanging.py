@@ -15,6 +15,7 @@ import yaml
 
 from provisioning import converge, fleet, inventory
 from provisioning.errors import ConnectionLostError
+from provisioning.host import Host
 
 from .controller import Controller
 from .inventories import host_variables
@@ -113,7 +114,7 @@ def test_a_proxy_command_that_hangs(many: tuple[Controller, Proxy]) -> None:
 
 
 class Reticent(paramiko.ServerInterface):
-    """Lets everybody in, and answers no request to run a command until it may."""
+    """Lets everybody in, and answers no request to run a command or to listen until it may."""
 
     def __init__(self) -> None:
         self.may_answer = threading.Event()
@@ -123,6 +124,10 @@ class Reticent(paramiko.ServerInterface):
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         return paramiko.OPEN_SUCCEEDED
+
+    def check_port_forward_request(self, address: str, port: int) -> int:
+        self.may_answer.wait()
+        return 0
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         self.may_answer.wait()
@@ -149,12 +154,22 @@ def reticent() -> Iterator[int]:
         transport.close()
 
 
-def test_a_server_that_does_not_answer(reticent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda host: host.run("true", as_root=False), "no sign of life for 1 s"),
+        (lambda host: host.transport.listen(print).__enter__(), "no answer for 2 s to the request to listen"),
+    ],
+)
+def test_a_server_that_does_not_answer(
+    ask: Callable[[Host], object], words: str, reticent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("provisioning.transport.ssh.ANSWER", 2)
     host = {"ansible_host": "127.0.0.1", "ansible_port": reticent, "ansible_user": "root", "ansible_password": "x"}
     host |= {"silence_timeout": 1, "host_keys": "accept-new"}
     file = tmp_path / "inventory.yaml"
     file.write_text(yaml.safe_dump({"all": {"hosts": {"reticent": host}}}))
     (entry,) = inventory.load(file).select()
-    with closing(fleet.open_host(entry)) as opened, pytest.raises(ConnectionLostError, match="no sign of life for 1 s"):
-        opened.run("true", as_root=False)
+    with closing(fleet.open_host(entry)) as opened, pytest.raises(ConnectionLostError, match=words):
+        ask(opened)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -68,6 +69,26 @@ def test_what_is_typed_wins(three: Callable[..., Controller]) -> None:
     refused = three().run("provision", "--retry-failed", "--hosts", "second")
     assert refused.code == 3, refused.output
     assert "first" in refused.output
+
+
+def test_what_is_planned_is_shown_in_its_order(three: Callable[..., Controller]) -> None:
+    """Batch after batch, and a host that compiles for another before that one."""
+    controller = three(first={"build": {"on": "third"}, "apt": {"packages": [NAME]}})
+    planned = controller.succeed("--dry", "provision", "--serial", "1,100%")
+    said = [line for line in planned.splitlines() if not line.startswith((" ", "first system: packages"))]
+    assert said == [
+        "batch 1 of 2: third",
+        "batch 2 of 2: first, second",
+        "third   nothing to do",
+        "first   1 change to make",
+        "second  nothing to do",
+    ]
+    first, _, packages = planned.partition("batch 2 of 2")
+    assert NAME in packages
+    assert NAME not in first
+    assert json.loads(controller.run("plan", "--json").output)["batches"] == [["third"], ["first"], ["second"]]
+    stopped = controller.succeed("--dry", "stop").splitlines()
+    assert stopped[:3] == ["batch 1 of 3: first", "batch 2 of 3: second", "batch 3 of 3: third"]
 
 
 def test_power_fails_on_one_of_two_and_the_next_run_goes_on(

@@ -6,12 +6,16 @@ import base64
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 import pytest
+from hubs.content import make_model
+from hubs.hf_hub import HuggingFaceHub
 
 from .controller import Controller
 from .machine import Machine
-from .planted import AWKWARD, BEGAN, MODEL, SECRETS, Seen, prepare, watched
+from .planted import AWKWARD, BEGAN, MODEL, PRIVATE, SECRETS, Seen, manage, prepare, settings, url, watched
 from .provisioned import Provisioned
 
 pytestmark = pytest.mark.timeout(400)
@@ -25,6 +29,7 @@ MEANT = {
     "/var/lib/vllm/.config/pip/pip.conf": "600 vllm",
 }
 """The files of a host that hold a secret, with mode and owner: nobody else reads them."""
+LOCAL = {"models": {"m": {"method": "huggingface", "id": PRIVATE}}, "services": {"m": {"model": "m"}}}
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +66,20 @@ def archive() -> Iterator[Archive]:
 
 
 @pytest.fixture(scope="module")
-def said(one: Machine, archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Seen, Controller]:
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HuggingFaceHub]:
+    with HuggingFaceHub(token=SECRETS["token"]) as server:
+        server.add(PRIVATE, make_model(tmp_path_factory.mktemp("model"), small=2), private=True)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def said(
+    one: Machine, archive: Archive, hub: HuggingFaceHub, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Seen, Controller]:
     """All that every task said, good and bad, and what was seen meanwhile."""
-    controller = prepare(one, Controller(tmp_path_factory.mktemp("trust") / "home"), archive.address)
+    controller = Controller(tmp_path_factory.mktemp("trust") / "home")
+    told = settings(controller, archive.address, hub.url)
+    prepare(one, controller, told)
     output = ""
     with watched() as seen:
         for task in ("plan --json", "serve --verbose", "serve", "status", "logs", "doctor"):
@@ -78,7 +94,33 @@ def said(one: Machine, archive: Archive, tmp_path_factory: pytest.TempPathFactor
         assert failed.code == 1, failed.output
         output += failed.output
         output += controller.run("plan", PLANTED_KEY="").output
+        output += controller.run("plan", PROVISION_KEY_PASSPHRASE=f"not{SECRETS['passphrase']}").output
+        output += refused(one, controller, told)
     return output, seen, controller
+
+
+def refused(machine: Machine, controller: Controller, told: dict[str, Any]) -> str:
+    """What is said of passwords that are wrong: sudo's, and that of the login."""
+    sudo = {key: value for key, value in told.items() if key != "become_password_file"}
+    manage(machine, controller, sudo, ansible_become_password=SECRETS["become"])
+    failed = controller.run("status")
+    assert "sudo refuses the password" in failed.output
+    manage(machine, controller, told, ansible_password=SECRETS["login"], ansible_ssh_private_key_file="/dev/null")
+    closed = controller.run("status")
+    assert closed.code == 4, closed.output
+    return failed.output + closed.output
+
+
+def test_no_login_of_a_proxy_is_said_or_shown(tmp_path: Path) -> None:
+    """Where this machine is looked at, by a program that was told of a proxy: nothing is changed."""
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"), url("proxy"))
+    controller = Controller(tmp_path / "home").log_in_as("root", **proxies)
+    controller.write({"all": {"hosts": {"here": {"ansible_connection": "local"}}, "vars": LOCAL}})
+    with watched() as seen:
+        output = "".join(controller.run(*task.split()).output for task in ("plan", "doctor", "status", "logs"))
+    assert "here" in output
+    assert SECRETS["proxy"] not in output
+    assert not seen.on_command_lines
 
 
 def test_a_bug_report_tells_much_and_nothing_secret(said: tuple[str, Seen, Controller], one: Machine) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from bare_hosts import FACTS, site
 
+from provisioning.builders import BUILDERS
 from provisioning.errors import CommandError, IncompatibleError
 from provisioning.facts import Facts
 from provisioning.resources import Packages, Product
@@ -303,7 +304,9 @@ def test_a_builder_hands_its_wheel_to_a_controller_that_lacks_it(store: Store) -
     assert found
     assert "for other hosts" in found.text
     keep(store, one)
+    BUILDERS.expect(["host"])
     assert builder.diff(present) is None
+    assert BUILDERS.finished["host"].is_set(), "who waits for the wheel does not wait for all else"
 
 
 def test_an_interrupted_build_leaves_nothing_that_counts_as_proven() -> None:

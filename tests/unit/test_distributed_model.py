@@ -28,6 +28,15 @@ def test_who_downloads_makes_no_other_model() -> None:
     assert once.download_on == "controller"
 
 
+def test_what_another_host_downloads_comes_last() -> None:
+    """That host may wait for one of the others."""
+    on = {"a": "other", "b": "web1", "c": "other", "d": "auto", "e": "controller"}
+    models = {name: {"id": "a/m", "distribute": "once", "download_on": host} for name, host in on.items()}
+    services = {name: {"model": name, "port": 8000 + port} for port, name in enumerate(on)}
+    found = model.resources(site({"models": models, "services": services}))
+    assert [each.model for each in found if isinstance(each, DistributedModel)] == ["b", "d", "e", "a", "c"]
+
+
 def test_a_host_that_copies_is_told_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "hub-secret")
     once = downloaded(distribute="once", token={"env": "TOKEN"}, limit_rate="5M", include=["*.json"])
