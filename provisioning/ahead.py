@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from provisioning.data_folder import data_folder
 from provisioning.errors import ProbeError
 from provisioning.facts import Asked
 from provisioning.host import Host
+from provisioning.whole_file import write_whole
 
 if TYPE_CHECKING:
     from provisioning.inventory import HostEntry
@@ -121,11 +121,8 @@ class _Record:
         """Note what was answered. Where that cannot be written the next look takes a round trip more."""
         with suppress(OSError):
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            new = self._file.with_suffix(f".{os.getpid()}")
-            new.touch(mode=0o600)
             text = json.dumps({"questions": _digest(questions), "answers": [answer.output for answer in answers]})
-            new.write_text(text, "utf-8")
-            new.replace(self._file)
+            write_whole(self._file, text, mode=0o600)
 
 
 def _digest(questions: Sequence[str]) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import platform
 import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -26,6 +24,7 @@ from provisioning.report import Report
 from provisioning.services import services_of
 from provisioning.site import Site
 from provisioning.status import Fared
+from provisioning.whole_file import write_whole
 
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGES = ("vllm-provisioning", "invoke", "fabric", "paramiko", "pydantic", "rich", "openai")
@@ -163,9 +162,6 @@ def _block(title: str, lines: Sequence[str]) -> Iterator[str]:
 def _write(file: Path, text: str) -> None:
     """For its owner alone; whole or not at all."""
     try:
-        number, new = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)  # 0600
-        with open(number, "w", encoding="utf-8", errors="replace") as opened:
-            opened.write(text)
-        os.replace(new, file)
+        write_whole(file, text, mode=0o600, errors="replace")
     except OSError as error:
         raise ConfigurationError(f"--report: {file} cannot be written", cause=error.strerror or str(error)) from error

@@ -23,6 +23,7 @@ from typing import Any
 from provisioning.errors import ConfigurationError
 from provisioning.needs import Needs
 from provisioning.wheel_store import sha256_of
+from provisioning.whole_file import write_whole
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -88,9 +89,7 @@ class Bundle:
             "needs": asdict(self.needs),
             "files": {path: _without_zero(asdict(self.files[path])) for path in sorted(self.files)},
         }
-        new = self.folder / f"{MANIFEST}.new"
-        new.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        new.rename(self.folder / MANIFEST)
+        write_whole(self.folder / MANIFEST, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
         (self.folder / UNFINISHED).unlink(missing_ok=True)
 
     def verify(self) -> None:

@@ -15,6 +15,7 @@ from provisioning.inventory import LOCALHOST, HostEntry, Inventory
 from provisioning.inventory_file import inventory_file
 from provisioning.outcome import DONE, Outcome, some
 from provisioning.report import Report
+from provisioning.whole_file import write_whole
 
 
 class FailedHosts:
@@ -110,7 +111,5 @@ class FailedHosts:
         if not tasks:
             self._file.unlink(missing_ok=True)
             return
-        new = self._file.with_suffix(".new")
         content = {"inventory": str(self.inventory), "tasks": tasks}
-        new.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", "utf-8")
-        new.replace(self._file)
+        write_whole(self._file, json.dumps(content, ensure_ascii=False, indent=2) + "\n")

@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from provisioning.beating import BEATING
 from provisioning.errors import JobError
 from provisioning.facts import STATE
 from provisioning.host import Host, quote
@@ -56,11 +57,7 @@ setsid --fork sh -c 'printf "%s\\n" $$ >"$0/pid"; exec /bin/sh "$0/run" "$0"' "$
 echo started
 """
 
-_BEAT = """
-printf 'waiting\\n'
-while sleep 5 >/dev/null 2>&1; do printf '\\000'; done 9>&- &
-trap "kill $! 2>/dev/null || :" EXIT
-"""
+_BEAT = f"\nprintf 'waiting\\n'\n{BEATING}"
 _STOP_OTHER = """
 [ ! -s "$d/pid" ] || kill -TERM "-$(cat "$d/pid")" 2>/dev/null || :
 flock -w 60 9 || { echo "the job that runs does not stop" >&2; exit 75; }

@@ -17,15 +17,18 @@ from provisioning.host import Host, quote
 BEAT = 15
 """Seconds between the controller's signs of life."""
 
-PATIENCE = 10
-"""Seconds to wait for the lock of this very run, whose broken connection the host has yet to notice."""
+SILENCE = 60
+"""Seconds without a sign of life after which a host lets its lock go."""
 
-# dd reads what there is and ends; nothing read (end of file) or 60 s of silence means that the controller is gone.
+PATIENCE = SILENCE + BEAT
+"""Seconds to wait for the lock of this very run, whose connection broke in a way that the host has yet to notice."""
+
+# dd reads what there is and ends; nothing read (end of file) or silence means that the controller is gone.
 _HOLD = (
     "exec 2>&1; mkdir -p {state}; exec 9>>{state}/lock; "
     "if flock -n 9; then printf '%s\\n' {holder} 2>/dev/null >{state}/lock.holder || :; echo acquired; "
     'else echo "held $(cat {state}/lock.holder 2>/dev/null)"; exit 0; fi; '
-    'while beat=$(timeout 60 dd bs=64 count=1 2>/dev/null) && [ -n "$beat" ]; do :; done\n'
+    'while beat=$(timeout {silence} dd bs=64 count=1 2>/dev/null) && [ -n "$beat" ]; do :; done\n'
 )
 
 
@@ -48,7 +51,7 @@ def locked(host: Host, run_id: str) -> Iterator[Lock]:
     since = datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds")
     holder = f"{getpass.getuser()}@{socket.gethostname()} since {since} (run {run_id})"
     command, preamble = host.hold_command()
-    script = preamble + _HOLD.format(state=STATE, holder=quote(holder)).encode()
+    script = preamble + _HOLD.format(state=STATE, holder=quote(holder), silence=SILENCE).encode()
     deadline = time.monotonic() + PATIENCE
     while True:
         host.round_trips += 1

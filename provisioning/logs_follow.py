@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from provisioning import converge, fleet
+from provisioning.beating import BEATING
 from provisioning.errors import CommandError, ExitCode, ProvisioningError, UnreachableError
 from provisioning.inventory import HostEntry
 from provisioning.logs import Printer, Reader, readers
@@ -22,13 +23,6 @@ T = TypeVar("T")
 
 SILENCE = 30
 """Seconds without a sign of life, of which there is one every five, after which a connection is lost."""
-
-# A reader of logs ends when nobody reads it any more, and the signs of life end with it.
-_FOLLOW = """
-( while sleep 5; do printf '\\000' || exit; done ) & beat=$!
-{entries}
-code=$?; kill $beat; exit $code
-"""
 
 
 class Followed:
@@ -79,7 +73,8 @@ class Followed:
             reader.take(chunk)
 
         reader.begin()
-        script = _FOLLOW.format(entries=service.entries(self._lines, follow=True, after=reader.cursor))
+        # A reader of logs ends when nobody reads it any more, and the signs of life end with it.
+        script = f"{BEATING}\n{service.entries(self._lines, follow=True, after=reader.cursor)}"
         done = self._host.run(script, timeout=SILENCE, on_output=take, check=False)
         raise CommandError(f"{self._host.name}: the log of {service.service} cannot be followed", cause=done.words)
 

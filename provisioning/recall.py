@@ -28,6 +28,7 @@ from provisioning.profile import PROFILE
 from provisioning.transport.base import Transport
 from provisioning.transport.local import LocalTransport
 from provisioning.verbosity import VERBOSITY
+from provisioning.whole_file import write_whole
 
 if TYPE_CHECKING:
     from invoke.context import Context
@@ -112,10 +113,7 @@ class Memory:
         record |= {"hosts": hosts, "lines": list(lines)}
         with suppress(OSError):
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            new = self._file.with_suffix(f".{os.getpid()}")
-            new.touch(mode=0o600)
-            new.write_text(json.dumps(record), "utf-8")
-            new.replace(self._file)
+            write_whole(self._file, json.dumps(record), mode=0o600)
 
     def _paths(self, read: reads.Reads) -> list[str]:
         """What the result depends on: all that was read but own records, and the places of an inventory's files."""

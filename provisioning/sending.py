@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from provisioning.beating import BEATING
 from provisioning.errors import CommandError
 from provisioning.host import Host, quote
 from provisioning.transport.base import PIECE
@@ -15,11 +16,9 @@ RESUMED = 8 * PIECE
 OTHER = 3
 """Exit code of what has all its bytes, and not the right ones."""
 
-# Only a whole file is judged: what a cut connection left is gone on with. No sleep outlives it: an account that still
-# has a process cannot be removed.
+# Only a whole file is judged: what a cut connection left is gone on with.
 _TAKE = (
-    "umask 022; (trap 'kill $nap; exit' TERM; while :; do sleep 5 >/dev/null 2>&1 & nap=$!; wait $nap; "
-    "printf '\\000'; done) & trap \"kill $! 2>/dev/null\" EXIT; "
+    f"umask 022; {BEATING}; "
     "[ {offset} -gt 0 ] || rm -f {new}; cat >>{new} || exit 1; "
     '[ "$(stat -c %s {new})" = {size} ] || {{ echo "only a part arrived" >&2; exit 1; }}; '
     '[ "$(sha256sum <{new} | cut -c 1-64)" = {sha256} ] || {{ rm -f {new}; exit {other}; }}; '

@@ -21,8 +21,18 @@ SHARED = {
     "provisioned": tuple(
         f"hosts/test_{name}"
         for name in (
-            *("compile", "distribution", "download", "download_modelscope", "fleet", "hanging", "idempotence"),
-            *("interruptions", "locking", "miniconda", "offline", "offline_conda", "packages", "quoting", "removal"),
+            *("compile", "distribution", "download", "download_modelscope", "fleet", "hanging", "hanging_changes"),
+            *(
+                "idempotence",
+                "interruptions",
+                "locking",
+                "miniconda",
+                "offline",
+                "offline_conda",
+                "packages",
+                "quoting",
+                "removal",
+            ),
             *("rolling", "trust"),
         )
     ),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from provisioning.errors import ConfigurationError
 from provisioning.spelling import did_you_mean
+from provisioning.whole_file import write_whole
 
 
 class Parameters(BaseModel):
@@ -87,7 +86,7 @@ class Dialogue(BaseModel):
         """Write it, for its owner alone: Markdown where the name ends so, else JSON. Raises `ConfigurationError`."""
         text = self.markdown() if path.suffix.lower() in (".md", ".markdown") else self.model_dump_json(indent=2) + "\n"
         try:
-            _write(path, text)
+            write_whole(path, text, mode=0o600)
         except OSError as error:
             raise ConfigurationError(f"{path} cannot be written", cause=error.strerror or str(error)) from error
 
@@ -104,15 +103,3 @@ def load(path: Path) -> Dialogue:
         raise ConfigurationError(
             f"{path} is no conversation that /save wrote as JSON", cause=f"{where}: {first['msg']}".removeprefix(": ")
         ) from error
-
-
-def _write(path: Path, text: str) -> None:
-    """Write beside, then rename; what `mkstemp` makes is its owner's alone."""
-    number, beside = tempfile.mkstemp(prefix=".chat-", dir=path.parent)
-    try:
-        with open(number, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise

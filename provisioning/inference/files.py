@@ -18,6 +18,7 @@ from typing import IO
 from pydantic import BaseModel, ValidationError
 
 from provisioning.errors import ConfigurationError, ProvisioningError
+from provisioning.whole_file import write_whole
 
 SHOWN = 10
 """Lines without an answer that are named in an error."""
@@ -93,7 +94,7 @@ class Files:
                     file.flush()
                     os.fsync(file.fileno())
             counted = run.model_copy(update={"answered": taker.answered, "malformed": taker.malformed})
-            _write(self.record, counted.model_dump_json(indent=2) + "\n")
+            write_whole(self.record, counted.model_dump_json(indent=2) + "\n")
             news[0].replace(self.malformed) if taker.malformed else self.malformed.unlink(missing_ok=True)
             news[1].replace(self.output)
         except OSError as error:
@@ -137,9 +138,3 @@ class Taker:
             else:
                 self.answered += 1
                 self._output.write(line + b"\n")
-
-
-def _write(path: Path, text: str) -> None:
-    new = path.with_name(f"{path.name}.new")
-    new.write_text(text, "utf-8")
-    new.replace(path)

@@ -48,10 +48,14 @@ patiently apt-get update -q || {{
     [ $? -ne 75 ] || exit 75
     echo "apt-get update failed; trying with the lists that are here"
 }}
-apt-get install -s -q --no-install-recommends {names} >{folder}/simulated 2>&1 &&
-    sed -n 's/^Inst \\([^ ]*\\) (.*/\\1/p' {folder}/simulated | tee -a {made} | while read -r p; do
-        ! is_in config-files "$p" || echo "$p" >>{made}.configured
-    done
+# What is not written down first is not installed: nothing would take it back.
+apt-get install -s -q --no-install-recommends {names} >{folder}/simulated 2>&1 || {{
+    code=$?; cat {folder}/simulated; exit $code
+}}
+sed -n 's/^Inst \\([^ ]*\\) (.*/\\1/p' {folder}/simulated >{folder}/new && cat {folder}/new >>{made} || exit
+while read -r p; do
+    ! is_in config-files "$p" || echo "$p" >>{made}.configured || exit
+done <{folder}/new
 patiently apt-get install -q -y --no-install-recommends -o Dpkg::Options::=--force-confdef \\
     -o Dpkg::Options::=--force-confold -o Acquire::Retries=3 -o APT::Status-Fd=1 {names}
 """

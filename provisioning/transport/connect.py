@@ -82,7 +82,8 @@ def _open(connection: Any, target: SshTarget) -> Any:
         return _open(connection, target)
     except Exception as error:
         transport = connection.client.get_transport()
-        answered = bool(transport and transport.is_active())
+        # One that took the connection and says nothing is active as well.
+        answered = bool(transport and transport.is_active() and transport.initial_kex_done)
         connection.close()
         raise _explained(error, connection, target, answered=answered) from error
     connection.client.get_transport().set_keepalive(15)

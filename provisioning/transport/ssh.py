@@ -191,6 +191,8 @@ def _feed(channel: Any, stdin: Iterable[bytes]) -> None:
         for piece in stdin:
             channel.sendall(piece)
         channel.shutdown_write()
+    except TimeoutError:
+        raise  # nobody takes it: the line, or the host, hangs
     except OSError:
         pass  # it ended without reading all; its exit code and its words say why
 

@@ -19,6 +19,7 @@ VOLATILE = {
     r"/var/log": "logs say what happened, and that differs",
     r"/(var/)?tmp/systemd-private-.*": "systemd's own, named at random",
     r"/var/cache/(apt|ldconfig)": "indexes that are made from what is compared",
+    r"/var/lib/apt/extended_states\.\w{6}": "what apt itself leaves of that file where the disk was full",
     r"/var/lib/apt/lists": "apt's lists, with what it noted on its way",
     r"/var/lib/dpkg/(status|status-old|lock.*|triggers/Lock)": "dpkg is asked itself",
     r"/var/lib/systemd": "seeds, and when timers last elapsed",
@@ -44,7 +45,6 @@ RENAMED = re.compile(r"(/made/)\d+-")
 LOOKS = {
     "packages": "dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\\n'; dpkg --audit",
     "packages of ours": "sort -u /var/lib/vllm-provisioning/packages",
-    "units": "systemctl list-unit-files --no-legend --plain | grep -v transient",
     "failed units": "systemctl --failed --no-legend --plain",
     "service": "systemctl show vllm@tiny -p ActiveState -p SubState -p UnitFileState -p NeedDaemonReload",
     "what the service was told": "tr '\\0' '\\n' </proc/$(systemctl show vllm@tiny -p MainPID --value)/environ | "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,10 +21,11 @@ __all__ = ["machine", "ssh_key"]
 def starts(ssh_key: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Start]]:
     """Give hosts in earlier states: never provisioned, and serving by earlier settings."""
     folder = tmp_path_factory.mktemp("starts")
-    with ExitStack() as stack:
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
         make = _factory(ssh_key, stack)
         bare = world.bare(make, folder / "wheels")
+        meanwhile = pool.submit(begin, bare, make, folder / "bare")
         served = make("bookworm", like=bare, isolated=True)
         Controller(folder / "first").manage(served, **world.settings("first")).succeed("serve")
         served.shutdown()
-        yield {name: begin(each, make, folder / name) for name, each in (("bare", bare), ("served", served))}
+        yield {"served": begin(served, make, folder / "served"), "bare": meanwhile.result()}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from shlex import quote
 
 from hosts.controller import Controller, Running
 from hosts.machine import Machine
@@ -21,6 +22,8 @@ REWRITTEN = ("/etc/vllm/tiny.env", "/etc/systemd/system/vllm@.service", f"{LIBRA
 """Files of ours whose whole content we know."""
 MADE = ("/var/lib/vllm/ModelSpace/tiny/config.json", "/var/lib/vllm/ModelSpace/tiny/model.safetensors")
 MADE += ("/var/lib/vllm/venvs/vLLM/.vllm-provisioning", "/var/lib/vllm-provisioning/tools/.installed")
+VICTIMS = ("[a]pt-get update", "[a]pt-get install", "[d]pkg .*--unpack", "[d]pkg .*--configure", "[c]haos-two.postinst")
+"""Command lines, as patterns that do not match themselves."""
 
 
 @dataclass
@@ -32,6 +35,8 @@ class Scene:
     line: Proxy
     controller: Controller
     running: Running
+    tell: Callable[[str], None]
+    """Takes what else the random numbers decided, for the words of a failure."""
 
     def nothing(self) -> None:
         """Mend nothing: it has passed by itself."""
@@ -99,10 +104,10 @@ def tmp_read_only(scene: Scene) -> Mend:
 
 def dpkg_interrupted(scene: Scene) -> Mend:
     """Dpkg, apt, or a package's own script dies when it is at work."""
-    victim = scene.random.choice(["-x dpkg", "-x apt-get", "-f chaos-two.postinst"])
-    hunt = f"until pgrep -x apt-get; do sleep 0.01; done; sleep {scene.random.uniform(0, 3)}; "
-    hunt += f"until pkill -KILL {victim}; do sleep 0.01; done"
-    scene.machine.run(f"timeout 30 sh -c '{hunt}'", check=False)
+    victim, pause = scene.random.choice(VICTIMS), scene.random.uniform(0, 0.2)
+    scene.tell(f"kills {victim} {pause:.3f} s after it began")
+    hunt = f"until pgrep -f '{victim}'; do sleep 0.01; done; sleep {pause}; pkill -KILL -f '{victim}'"
+    scene.machine.run(f"timeout 60 sh -c {quote(hunt)}", check=False)
     return scene.nothing
 
 
@@ -112,6 +117,7 @@ def edited_by_hand(scene: Scene) -> Mend:
     edits = ["rm {0}", "truncate --size 0 {0}", "sed -i 's/e/E/' {0}", "printf '# mine' >>{0}"]
     edits += ["chmod 666 {0}", "chown 65534 {0}"] if path in REWRITTEN else []
     edit = scene.random.choice(edits).format(path)
+    scene.tell(f"by {edit}")
     scene.machine.run(f"[ ! -e {path} ] || {edit}")
     return scene.nothing
 

@@ -36,16 +36,16 @@ def _weights(when: str, size: int = 400_000) -> bytes:
 
 MODELS = {when: {"config.json": b"{}", "model.safetensors": _weights(when)} for when in ("first", "second")}
 
-REMOVED = (
-    "rm -r /var/lib/vllm/venvs/vLLM",
-    "rm -r /var/lib/vllm-provisioning/tools",
-    "rm -r /var/lib/vllm/ModelSpace/tiny",
-    "rm -r /usr/local/lib/vllm-provisioning",
-    "rm /etc/vllm/tiny.env",
-    "systemctl disable --now --quiet vllm@tiny",
-    "update-alternatives --remove gcc /usr/bin/gcc-12",
-)
-"""What somebody may have taken away from a host that served."""
+REMOVED = {
+    "rm -r /var/lib/vllm/venvs/vLLM": 2,
+    "rm -r /var/lib/vllm-provisioning/tools": 1,
+    "rm -r /var/lib/vllm/ModelSpace/tiny": 0,
+    "rm -r /usr/local/lib/vllm-provisioning": 3,
+    "rm /etc/vllm/tiny.env": 0,
+    "systemctl disable --now --quiet vllm@tiny": 0,
+    "update-alternatives --remove gcc /usr/bin/gcc-12": 1,
+}
+"""What somebody may have taken away from a host that served, and how many changes more bring it back."""
 TIMERS = "apt-daily apt-daily-upgrade dpkg-db-backup e2scrub_all fstrim systemd-tmpfiles-clean"
 """What would come by at its own hour, and change one host and not the other."""
 

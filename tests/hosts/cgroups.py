@@ -52,6 +52,14 @@ def limit_memory(name: str, amount: int) -> None:
     raise RuntimeError("no memory controller to limit the machine with")
 
 
+def cpu_seconds(name: str) -> float:
+    """How long the group's processes have had a processor."""
+    found = folders(name)
+    if "cpuacct" in found:
+        return int((found["cpuacct"] / "cpuacct.usage").read_text()) / 1e9
+    return int((found[""] / "cpu.stat").read_text().split()[1]) / 1e6
+
+
 def everywhere(name: str) -> list[Path]:
     """The group's folders in all hierarchies, also where another run, in another group, has put them."""
     found = []

@@ -51,8 +51,8 @@ class Proxy:
         """Change the byte at this place of all that comes from the target, counted from 0, then forget it."""
         self.throttle, self.upward = Throttle(), Throttle()
         """Their `bytes_per_second` bounds what comes from the target, and what goes there, over all connections."""
-        self._flowing, self._lock = threading.Event(), threading.Lock()
-        self._flowing.set()
+        self._flowing, self._lock = _set(), threading.Lock()
+        self._forgotten: list[threading.Event] = []
         self._open: set[socket.socket] = set()
         self._listener = listener or socket.create_server((listen, port), backlog=64)
         self.address, self.port = self._listener.getsockname()[:2]
@@ -66,7 +66,8 @@ class Proxy:
         """Stop listening and cut everything."""
         _hang_up(self._listener)
         self._listener.close()
-        self.resume()
+        for flowing in (*self._forgotten, self._flowing):
+            flowing.set()
         self.cut()
 
     @property
@@ -85,6 +86,12 @@ class Proxy:
     def stall(self) -> None:
         """Pass nothing on, and close nothing: the line is dead, and nobody says so."""
         self._flowing.clear()
+
+    def forget(self) -> None:
+        """Pass nothing on over what is open now, ever, and say so to nobody; new connections are good."""
+        self._flowing.clear()
+        self._forgotten.append(self._flowing)
+        self._flowing = _set()
 
     def resume(self) -> None:
         """Pass on again, with what was held back."""
@@ -120,9 +127,10 @@ class Proxy:
         server.close()
 
     def _pass(self, source: socket.socket, sink: socket.socket, up: bool) -> None:
+        flowing = self._flowing
         try:
             while data := source.recv(65536):
-                self._flowing.wait()
+                flowing.wait()
                 if self.delay:
                     time.sleep(self.delay)
                 if not up:
@@ -130,9 +138,11 @@ class Proxy:
                 (self.upward if up else self.throttle).wait(len(data))
                 sink.sendall(data)
                 self._count(len(data), up)
+            flowing.wait()
             if source in self._open:
                 sink.shutdown(socket.SHUT_WR)
         except OSError:
+            flowing.wait()
             for end in (source, sink):
                 _hang_up(end)
 
@@ -155,6 +165,12 @@ class Proxy:
                 self.cut_after = None
         if cut:
             self.cut()
+
+
+def _set() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
 
 
 def _hang_up(end: socket.socket) -> None:

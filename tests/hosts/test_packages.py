@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from provisioning.resources.packages import MADE
+
 from .archive import GO, LOG, NAME, give_archive, let_go, runs
 from .controller import Controller
 from .machine import Machine
@@ -133,4 +135,19 @@ def test_a_package_that_fails_and_is_mended(one: Machine, controller: Controller
     assert failed.code == 1, failed.output
     assert "no sleep for the wicked" in failed.output
     controller.succeed("provision")
+    assert "nothing to do" in controller.succeed("provision")
+
+
+def test_nothing_is_installed_that_is_not_written_down_first(one: Machine, controller: Controller) -> None:
+    """What an installation will bring is asked of apt beforehand; here apt dies when it is asked."""
+    place = "/usr/local/sbin/apt-get"
+    dying = '#!/bin/sh\ncase "$*" in *" -s "*) kill -KILL $$ ;; esac\nexec /usr/bin/apt-get "$@"\n'
+    one.run(f"sed -i /{NAME}/d {MADE}; cat >{place}; chmod 755 {place}", input=dying)
+    done = controller.manage(one, **settings()).run("provision")
+    one.run(f"rm {place}")
+    assert done.code == 1, done.output
+    assert "packages failed (exit 137)" in done.output
+    assert runs(one) == 0
+    controller.succeed("provision")
+    assert NAME in one.run(f"cat {MADE}").stdout.splitlines()
     assert "nothing to do" in controller.succeed("provision")

@@ -94,6 +94,6 @@ def test_a_record_that_cannot_be_read_or_written(tmp_path: Path, data_folder: Pa
     file.write_text('{"tasks": [1')
     assert note(path, b="failed").statuses() == {"b": "failed"}
     file.unlink()
-    file.with_suffix(".new").mkdir()
+    file.mkdir()
     with pytest.raises(ProvisioningError, match="cannot be remembered"):
         note(path, a="failed")
