@@ -11,17 +11,12 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
-from provisioning.command_line import COMMON, SHARED, WithOptionalWord, command, one_of, whole_number
+from provisioning.command_line import COMMON, ROLLING, SHARED, WithOptionalWord, command, one_of, whole_number
 from provisioning.invoke_program import grouped
 
 # A tenth of a short run was the search for garbage among modules that are being imported.
 gc.set_threshold(100_000, 20, 20)
 
-ROLLING = {
-    "serial": "Hosts at a time: a number, a percentage such as 25%, or several with commas between.",
-    "max_fail": "Hosts of a batch that may fail, as a number or a percentage, before the rest is left alone.",
-    "retry_failed": "Only hosts that this task left undone: they failed, were unreachable, or were skipped.",
-}
 CHANGING = {**COMMON, **ROLLING}
 OFFLINE = {"offline": "A folder that `bundle` packed: everything comes from it, and no host asks a network."}
 SERVICE = {"service": "Name of one service; all of the host's if left out."}
@@ -42,9 +37,7 @@ def up(
     service: str = "",
     device: str = "",
     offline: str = "",
-    serial: str = "",
-    max_fail: str = "",
-    retry_failed: bool = False,
+    rolling: Any = None,
 ) -> Any:
     """Do the whole job, from a bare host to a service that answers.
 
@@ -55,7 +48,6 @@ def up(
     from provisioning import commands
 
     options: dict[str, Any] = {"model": model, "service": service, "device": device, "offline": offline}
-    rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
     return commands.up(ctx, inventory, hosts, **options, **rolling)
 
 
@@ -98,9 +90,7 @@ def provision(
     hosts: str = "",
     inventory: str = "",
     offline: str = "",
-    serial: str = "",
-    max_fail: str = "",
-    retry_failed: bool = False,
+    rolling: Any = None,
 ) -> Any:
     """Install packages, compilers, Miniconda and the environment.
 
@@ -111,7 +101,6 @@ def provision(
     from provisioning import commands
 
     options: dict[str, Any] = {"offline": offline}
-    rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
     return commands.converge(ctx, inventory, hosts, "PROVISION", **options, **rolling)
 
 
@@ -124,9 +113,7 @@ def build(
     device: str = "",
     method: str = "",
     offline: str = "",
-    serial: str = "",
-    max_fail: str = "",
-    retry_failed: bool = False,
+    rolling: Any = None,
 ) -> Any:
     """Install vLLM into the environment, and prove that it works.
 
@@ -137,7 +124,6 @@ def build(
     from provisioning import commands
 
     options: dict[str, Any] = {"device": device, "method": method, "offline": offline}
-    rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
     return commands.converge(ctx, inventory, hosts, "BUILD", **options, **rolling)
 
 
@@ -182,9 +168,7 @@ def download(
     service: str = "",
     verify: bool = False,
     offline: str = "",
-    serial: str = "",
-    max_fail: str = "",
-    retry_failed: bool = False,
+    rolling: Any = None,
 ) -> Any:
     """Put the models of the services on the hosts.
 
@@ -193,7 +177,6 @@ def download(
     from provisioning import commands
 
     options: dict[str, Any] = {"model": model, "service": service, "offline": offline}
-    rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
     return commands.converge(ctx, inventory, hosts, "DOWNLOAD", verify=verify, **options, **rolling)
 
 
@@ -206,9 +189,7 @@ def serve(
     model: str = "",
     service: str = "",
     offline: str = "",
-    serial: str = "",
-    max_fail: str = "",
-    retry_failed: bool = False,
+    rolling: Any = None,
 ) -> Any:
     """Start the services; done when each has generated a token.
 
@@ -219,7 +200,6 @@ def serve(
     from provisioning import commands
 
     options: dict[str, Any] = {"model": model, "service": service, "offline": offline}
-    rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
     return commands.converge(ctx, inventory, hosts, "SERVE", **options, **rolling)
 
 
@@ -299,9 +279,7 @@ def start(
     hosts: str = "",
     inventory: str = "",
     service: str = "",
-    serial: str = "",
-    max_fail: str = "",
-    retry_failed: bool = False,
+    rolling: Any = None,
 ) -> Any:
     """Start services, and wait for their first token.
 
@@ -309,7 +287,6 @@ def start(
     """
     from provisioning import control
 
-    rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
     return control.control(ctx, inventory, hosts, service, "start", **rolling)
 
 
@@ -320,9 +297,7 @@ def stop(
     hosts: str = "",
     inventory: str = "",
     service: str = "",
-    serial: str = "",
-    max_fail: str = "",
-    retry_failed: bool = False,
+    rolling: Any = None,
 ) -> Any:
     """Stop services.
 
@@ -330,7 +305,6 @@ def stop(
     """
     from provisioning import control
 
-    rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
     return control.control(ctx, inventory, hosts, service, "stop", **rolling)
 
 
@@ -341,9 +315,7 @@ def restart(
     hosts: str = "",
     inventory: str = "",
     service: str = "",
-    serial: str = "",
-    max_fail: str = "",
-    retry_failed: bool = False,
+    rolling: Any = None,
 ) -> Any:
     """Restart services, and wait for their first token.
 
@@ -351,7 +323,6 @@ def restart(
     """
     from provisioning import control
 
-    rolling: dict[str, Any] = {"serial": serial, "max_fail": max_fail, "retry_failed": retry_failed}
     return control.control(ctx, inventory, hosts, service, "restart", **rolling)
 
 

@@ -26,12 +26,19 @@ SHARED = {
     "verbose": "Show the shell that changes hosts, and every line of every log.",
     "profile": "Say in the end where the time went, in seconds.",
 }
+ROLLING = {
+    "serial": "Hosts at a time: a number, a percentage such as 25%, or several with commas between.",
+    "max_fail": "Hosts of a batch that may fail, as a number or a percentage, before the rest is left alone.",
+    "retry_failed": "Only hosts that this task left undone: they failed, were unreachable, or were skipped.",
+}
 COMMON = {
     "hosts": "Hosts and groups, with commas between; !name leaves out. All if left out.",
     "inventory": "If left out, inventory.local.yaml or inventory.yaml, of this folder or of the project.",
     **SHARED,
 }
 
+_ROLLING = {"serial": "", "max_fail": "", "retry_failed": False}
+"""Options of a task that works on hosts in batches: it has them all in its parameter `rolling`."""
 _SHARED = {"quiet": False, "verbose": False, "parallel": "", "profile": False}
 """Options of every task that works on hosts. No task reads them: what they tell is told to those who do the work."""
 _FIRST = ("quiet", "verbose")
@@ -42,15 +49,10 @@ def command(body: Body) -> Body:
     """End the program with the exit code that `body` gives, and every error in a person's words.
 
     Options that default to "" are refused where they are given as "": see `_given`. A task that has `hosts` gets the
-    options that all such tasks share.
+    options that all such tasks share, and one that has `rolling` those of batches instead.
     """
     signature = inspect.signature(body)
-    parameters = list(signature.parameters.values())
-    if "hosts" in signature.parameters:
-        kind = parameters[0].kind
-        shared = {name: inspect.Parameter(name, kind, default=default) for name, default in _SHARED.items()}
-        first = [shared.pop(name) for name in _FIRST]
-        parameters = [parameters[0], *first, *parameters[1:], *shared.values()]
+    parameters = list(_parameters(signature))
     texts = {parameter.name for parameter in parameters if parameter.default == ""}
 
     @functools.wraps(body)
@@ -59,6 +61,8 @@ def command(body: Body) -> Body:
 
         try:
             with _shared(options := _given(kwargs, texts)):
+                if "rolling" in signature.parameters:
+                    options["rolling"] = {name: options.pop(name) for name in _ROLLING if name in options}
                 code = body(*args, **options)
         except ProvisioningError as error:
             show(error)
@@ -76,6 +80,20 @@ def command(body: Body) -> Body:
     parameters = [each.replace(default=None) if each.name in texts else each for each in parameters]
     wrapped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return wrapped  # type: ignore[return-value]
+
+
+def _parameters(signature: inspect.Signature) -> Iterator[inspect.Parameter]:
+    """The parameters of a task as Invoke is to see them."""
+    kind, known = inspect.Parameter.POSITIONAL_OR_KEYWORD, list(signature.parameters.values())
+    shared, rolling = (
+        {name: inspect.Parameter(name, kind, default=default) for name, default in options.items()}
+        for options in (_SHARED if "hosts" in signature.parameters else {}, _ROLLING)
+    )
+    yield from known[:1]  # Invoke's context
+    yield from (shared.pop(name) for name in _FIRST if name in shared)
+    for parameter in known[1:]:
+        yield from rolling.values() if parameter.name == "rolling" else (parameter,)
+    yield from shared.values()
 
 
 @contextmanager
