@@ -84,14 +84,14 @@ def command(body: Body) -> Body:
 
 def _parameters(signature: inspect.Signature) -> Iterator[inspect.Parameter]:
     """The parameters of a task as Invoke is to see them."""
-    context, *rest = signature.parameters.values()
+    kind, known = inspect.Parameter.POSITIONAL_OR_KEYWORD, list(signature.parameters.values())
     shared, rolling = (
-        {name: inspect.Parameter(name, context.kind, default=default) for name, default in options.items()}
+        {name: inspect.Parameter(name, kind, default=default) for name, default in options.items()}
         for options in (_SHARED if "hosts" in signature.parameters else {}, _ROLLING)
     )
-    yield context
+    yield from known[:1]  # Invoke's context
     yield from (shared.pop(name) for name in _FIRST if name in shared)
-    for parameter in rest:
+    for parameter in known[1:]:
         yield from rolling.values() if parameter.name == "rolling" else (parameter,)
     yield from shared.values()
 

@@ -119,7 +119,11 @@ def _takes_text(schema: Schema) -> bool:
 
 def _value_at(settings: Any, location: tuple[int | str, ...]) -> Any:
     for part in location:
-        settings = settings[part]
+        if isinstance(settings, Mapping) and part not in settings:
+            # pydantic names a key that is no text by what Python shows of it.
+            settings = next((value for key, value in settings.items() if str(key) == part), None)
+        else:
+            settings = settings[part]
     return settings
 
 

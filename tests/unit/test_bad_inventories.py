@@ -48,6 +48,7 @@ def read(folder: Path, content: bytes, pattern: str | None = None) -> str:
 @example(content=b"all: {vars: {ansible_group_priority: --9}, hosts: {a: }}")
 @example(content=b"all: {vars: {ansible_group_priority: '" + b"9" * 5000 + b"'}, hosts: {a: }}")
 @example(content=b"all: {hosts: {a: }, vars: {services: {2020-01-01: {model: x}, ~: {model: x}, 1.5: {model: x}}}}")
+@example(content=b"all: {hosts: {a: {services: {a: {environment: {~: ~, 1.5: [], 2020-01-01: , true: 1}}}}}}")
 @example(content=b"all: {hosts: {? '" + b"[1:1]" * 3000 + b"' : }}")
 @example(content=b"all: {hosts: {a: }, children: {'" + b"x" * 300 + b"': , '..': , \"a\\0b\": }}")
 def test_made_inventories(folder: Path, content: bytes) -> None:
