@@ -7,7 +7,7 @@ from functools import partial
 
 from invoke.context import Context
 
-from provisioning import fleet, lock, made
+from provisioning import fleet, job, lock, made
 from provisioning.commands import load
 from provisioning.converge import survey
 from provisioning.errors import CommandError, ExitCode
@@ -17,8 +17,13 @@ from provisioning.inventory import HostEntry
 from provisioning.outcome import Change, Outcome
 from provisioning.prompts import confirm
 from provisioning.report import Report
+from provisioning.resources import packages
+from provisioning.resources.base import Tell
 
 STEP = "remove"
+
+# Those whose lock is held.
+_JOBS = f'for d in {job.JOBS}/*; do [ ! -e "$d/lock" ] || flock -n "$d/lock" true || echo "${{d##*/}}"; done'
 
 
 def remove(ctx: Context, path: str, hosts: str, *, yes: bool, keep_models: bool) -> ExitCode:
@@ -63,6 +68,7 @@ def _look(host: Host, entry: HostEntry, outcome: Outcome, *, keep_models: bool) 
 def _remove(host: Host, entry: HostEntry, outcome: Outcome, *, keep_models: bool, report: Report) -> Outcome:
     survey(host, entry)
     with lock.locked(host, "remove"):
+        end_jobs(host, partial(report.tell, host.name))
         for record in _chosen(host, keep_models):
             report.tell(host.name, f"removing {record.name}")
             with host.echo.to(partial(report.command, host.name)):
@@ -75,3 +81,13 @@ def _remove(host: Host, entry: HostEntry, outcome: Outcome, *, keep_models: bool
         if not made.read(host):
             host.run(f"rm -rf {STATE}")
     return outcome
+
+
+def end_jobs(host: Host, tell: Tell) -> None:
+    """Let nothing go on that a run left behind and that makes what is to be removed; dpkg comes to its end."""
+    for name in host.run(_JOBS).stdout.splitlines():
+        tell(f"ending the job {name}")
+        if name == packages.JOB:
+            job.run(host, job.Job(name, ":", interruptible=False), tell)
+        else:
+            job.stop(host, name)

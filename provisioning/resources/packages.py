@@ -13,7 +13,8 @@ from provisioning.resources.base import Difference, Resource, Tell
 
 MADE = f"{STATE}/packages"
 """Every package that an installation of ours brought, dependencies included: one a line."""
-
+JOB = "packages"
+"""Its job."""
 INTERRUPTED = "dpkg interrupted"
 _JOURNAL = '(set -- /var/lib/dpkg/updates/[0-9]*; [ -e "$1" ])'
 
@@ -122,9 +123,9 @@ class Packages(Resource):
             journal=_JOURNAL,
             names=" ".join(map(quote, names)),
             made=MADE,
-            folder=f"{job.JOBS}/packages",
+            folder=f"{job.JOBS}/{JOB}",
         )
-        job.run(host, job.Job("packages", script, interruptible=False), Installing(tell))
+        job.run(host, job.Job(JOB, script, interruptible=False), Installing(tell))
 
     def made(self, actual: str) -> str:
         """Name the packages that are missing now."""

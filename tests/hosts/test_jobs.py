@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from provisioning import job
+from provisioning import job, removal
 from provisioning.errors import CommandError
 from provisioning.host import Host
 
@@ -61,6 +61,15 @@ def test_one_that_may_be_stopped_is_stopped(host: Host, bookworm: Machine) -> No
     assert said == [OTHER, "second"]
     assert bookworm.run("pgrep -f '[s]leep 1000'", check=False).stdout == ""
     assert first_said[0] == "first"
+
+
+def test_none_goes_on_while_what_they_made_is_removed(host: Host, bookworm: Machine) -> None:
+    jobs = job.Job("packages", "echo first; sleep 2; touch /srv/installed"), job.Job("vllm", "echo first; sleep 1000")
+    threads = [start(host, each)[0] for each in jobs]
+    removal.end_jobs(host, lambda _: None)
+    assert bookworm.run("ls /srv/installed; pgrep -f '[s]leep 1000'", check=False).stdout == "/srv/installed\n"
+    for thread in threads:
+        thread.join(30)
 
 
 def test_one_that_is_slow_to_begin_is_not_taken_for_dead(host: Host, bookworm: Machine) -> None:
