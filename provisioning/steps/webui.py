@@ -22,7 +22,10 @@ from provisioning.steps.service import LOGS
 from provisioning.templates import load, text
 from provisioning.webui_address import url as page_url
 
-PROGRAM = ("webui.py", "webui_conversation.py", "webui_guard.py", "webui_page.py", "webui_service.py", "webui_words.py")
+PROGRAM = (
+    *("webui.py", "webui_conversation.py", "webui_guard.py", "webui_page.py", "webui_service.py", "webui_words.py"),
+    *("webui.css", "webui_history.js"),
+)
 PINS = Path(webui_settings.__file__).with_name("webui.txt")
 CONFIG = f"{CONFIGURATION}/webui.json"
 PASSWORD = f"{CONFIGURATION}/webui.password"
