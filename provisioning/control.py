@@ -18,8 +18,8 @@ from provisioning.lock import locked
 from provisioning.outcome import Outcome
 from provisioning.probe import ask
 from provisioning.report import Report
-from provisioning.resources.service import Service, probed_state
-from provisioning.services import services_of
+from provisioning.resources.service import probed_state
+from provisioning.services import Kept, named
 
 
 def control(
@@ -51,7 +51,7 @@ def control(
     return fleet.exit_code(outcomes)
 
 
-def differing(host: Host, services: Sequence[Service], verb: str, report: Report) -> list[Service]:
+def differing(host: Host, services: Sequence[Kept], verb: str, report: Report) -> list[Kept]:
     """Look (one round trip), and give the services that `verb` changes; say which are so already.
 
     Raises `ProvisioningError` where one of them is not there.
@@ -70,14 +70,14 @@ def differing(host: Host, services: Sequence[Service], verb: str, report: Report
     return [each for each, words in zip(services, so_already, strict=True) if not words]
 
 
-def _so_already(service: Service, state: dict[str, str], verb: str) -> str:
+def _so_already(service: Kept, state: dict[str, str], verb: str) -> str:
     if verb == "start" and service.serves(state):
         return "serves already"
     return "is stopped already" if verb == "stop" and service.is_stopped(state) else ""
 
 
-def _services(host: Host, entry: HostEntry, name: str, report: Report) -> list[Service]:
-    services = services_of(converge.survey(host, entry), name)
+def _services(host: Host, entry: HostEntry, name: str, report: Report) -> list[Kept]:
+    services = named(converge.survey(host, entry), name)
     if not services:
         report.line(host.name, "nothing to do: it has no service")
     return services
@@ -104,7 +104,7 @@ def _control(
                 report.count(host.name)
                 report.line(host.name, f"{each.service}: stopped")
             else:
-                framed = report.change(host.name, verb, f"service {each.service}", "wait for its first token")
+                framed = report.change(host.name, verb, f"service {each.service}", f"wait for {each.waits_for}")
                 with framed, host.echo.to(partial(report.command, host.name)):
                     host.run(each.register())
                     each.restart(host, partial(report.tell, host.name))
@@ -112,7 +112,7 @@ def _control(
     return outcome
 
 
-def _stop(host: Host, service: Service) -> None:
+def _stop(host: Host, service: Kept) -> None:
     """Stop a service, and look: raises where it runs still, whatever the exit code said."""
     host.run(service.stop())
     with host.echo.instead():

@@ -7,6 +7,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from provisioning.host import quote
+from provisioning.templates import text
+
+
+def of_unit(unit: str, lines: int, *, follow: bool, after: str) -> str:
+    """Give shell that prints entries of a unit of systemd; see `Service.entries`."""
+    fields = "--output=json --all --output-fields=MESSAGE,SYSLOG_IDENTIFIER,_PID"
+    begin = f"--after-cursor={quote(after)} --no-tail" if after else f"--lines={lines}"
+    go_on = "--follow" if follow else ""
+    return f"journalctl --no-pager {fields} {begin} {go_on} --unit={quote(unit)}"
+
+
+def of_program(name: str, lines: int, *, follow: bool, after: str) -> str:
+    """Give shell that prints entries of a program of supervisord; `tail` cannot say where in its file it stands."""
+    file, reader = quote(f"/var/log/vllm/{name}.log"), quote(text("follow_log.py"))
+    return f"/usr/bin/python3 -I -c {reader} {file} {lines} {int(follow)} {quote(after)}"
+
 
 @dataclass(frozen=True)
 class Entry:

@@ -15,9 +15,8 @@ from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.outcome import Outcome
 from provisioning.report import Report
-from provisioning.resources.service import Service
 from provisioning.screen import console
-from provisioning.services import services_of
+from provisioning.services import Kept, named
 
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
 
@@ -60,7 +59,7 @@ class Reader:
                 self.cursor = entry.cursor
 
 
-def readers(host: str, services: Sequence[Service], printer: Printer) -> list[Reader]:
+def readers(host: str, services: Sequence[Kept], printer: Printer) -> list[Reader]:
     """Give a reader for each service of a host."""
 
     def reader(service: str) -> Reader:
@@ -81,7 +80,7 @@ def logs(path: str, hosts: str, service: str, *, follow: bool, lines: int) -> Ex
     report = Report(stderr=True)
 
     def work(host: Host, entry: HostEntry, outcome: Outcome) -> Outcome:
-        services = services_of(converge.survey(host, entry), service)
+        services = named(converge.survey(host, entry), service)
         for each, reader in zip(services, readers(host.name, services, printer), strict=True):
             host.run(each.entries(lines), on_output=reader.take)
             if not reader.cursor:

@@ -16,8 +16,7 @@ from provisioning.logs import Printer, Reader, readers
 from provisioning.outcome import Outcome
 from provisioning.pulse import growing_waits
 from provisioning.report import Report
-from provisioning.resources.service import Service
-from provisioning.services import services_of
+from provisioning.services import Kept, named
 
 T = TypeVar("T")
 
@@ -64,10 +63,10 @@ class Followed:
                 return None
             time.sleep(next(waits))
 
-    def _find(self) -> list[Service]:
-        return services_of(converge.survey(self._host, self._entry), self._service)
+    def _find(self) -> list[Kept]:
+        return named(converge.survey(self._host, self._entry), self._service)
 
-    def _follow(self, service: Service, reader: Reader) -> None:
+    def _follow(self, service: Kept, reader: Reader) -> None:
         def take(chunk: bytes) -> None:
             self._say_there()
             reader.take(chunk)

@@ -5,11 +5,12 @@ of the engine: a hung one holds nobody up.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from provisioning.host import quote
 from provisioning.readiness import SERVING
+from provisioning.resources.chat_page import ChatPage
 from provisioning.resources.service import ABSENT, probed_state
 
 STALE = 30
@@ -115,6 +116,25 @@ def parse(name: str, url: str, model: str, probed: str, detailed: str) -> Servic
         prompt_tokens_per_second=rates.get("prompt_tokens"),
         generation_tokens_per_second=rates.get("generation_tokens"),
         rate_period_seconds=sample.get("seconds"),
+    )
+
+
+def parse_page(page: ChatPage, probed: str, detailed: str) -> ServiceStatus:
+    """Make a status of the chat page, which is no server of vLLM's: most of that is not known of it."""
+    found = probed_state(probed)
+    running = found.get("active") in ("active", "activating")
+    phase = "ready" if page.serves(found) else "starting" if running else "stopped"
+    known: dict[str, Any] = {each.name: None for each in fields(ServiceStatus) if "None" in str(each.type)}
+    known["memory_bytes"] = _whole(_number(detailed)) if running else None
+    return ServiceStatus(
+        **known,
+        name=page.service,
+        active=found.get("active", ABSENT),
+        phase=phase,
+        restarts=0,
+        message="",
+        url=page.url,
+        model="",
     )
 
 

@@ -16,8 +16,9 @@ from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.outcome import Outcome
 from provisioning.report import Report
+from provisioning.resources.chat_page import ChatPage
 from provisioning.service_status import ServiceStatus
-from provisioning.services import services_of
+from provisioning.services import Kept, kept_by
 from provisioning.site import Site
 
 PATIENCE = 45
@@ -103,15 +104,24 @@ def look_at_services(host: Host, site: Site) -> list[ServiceStatus]:
 
 
 def _questions(site: Site) -> list[str]:
-    return [part for each in services_of(site) for part in (each.probe(), service_status.details(each.service))]
+    return [part for each in kept_by(site) for part in (each.probe(), _details(each))]
+
+
+def _details(each: Kept) -> str:
+    return each.details() if isinstance(each, ChatPage) else service_status.details(each.service)
 
 
 def _answers(site: Site, answers: Sequence[probe.Probed]) -> list[ServiceStatus]:
-    models = site.settings.services
     return [
-        service_status.parse(each.service, each.url, models[each.service].model, probed.output, detailed.output)
-        for each, probed, detailed in zip(services_of(site), answers[::2], answers[1::2], strict=True)
+        _parse(site, each, probed.output, detailed.output)
+        for each, probed, detailed in zip(kept_by(site), answers[::2], answers[1::2], strict=True)
     ]
+
+
+def _parse(site: Site, each: Kept, probed: str, detailed: str) -> ServiceStatus:
+    if isinstance(each, ChatPage):
+        return service_status.parse_page(each, probed, detailed)
+    return service_status.parse(each.service, each.url, site.settings.services[each.service].model, probed, detailed)
 
 
 def as_objects(fared: Sequence[Fared]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ COLUMNS = (
     Column("STATE", 0, lambda each: each.phase),
     Column("UP", 1, lambda each: _known(each.uptime_seconds, uptime), is_number=True),
     Column("RESTARTS", 6, lambda each: str(each.restarts), is_number=True),
-    Column("MODEL", 7, lambda each: each.model),
+    Column("MODEL", 7, lambda each: each.model or "-"),
     Column("VLLM", 8, lambda each: each.vllm_version or "-"),
     Column("MEMORY", 5, lambda each: _known(each.memory_bytes, size), is_number=True),
     Column("RUN+WAIT", 4, _queue, is_number=True),

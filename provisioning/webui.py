@@ -53,7 +53,7 @@ def webui(ctx: Context, path: str, hosts: str, service: str, options: Options) -
     chosen = [(each.entry, each.service) for each in askable(load(path, hosts), service)]
     entries = list({entry.name: entry for entry, _ in chosen}.values())
     require_api_keys(entries, service)
-    login = _login(options)
+    credentials = login(options)
     webui_address.require_free(options.listen, options.port)
     if ctx.config.run.dry:
         for entry, each in chosen:
@@ -75,12 +75,12 @@ def webui(ctx: Context, path: str, hosts: str, service: str, options: Options) -
         ]
         told = {"listen": options.listen, "port": options.port, "language": options.language, "share": options.share}
         with _program(
-            [str(python), "-I", str(FOLDER / "webui.py"), "-"], {**told, **login, "services": services}
+            [str(python), "-I", str(FOLDER / "webui.py"), "-"], {**told, **credentials, "services": services}
         ) as page:
             return _serve(page, options)
 
 
-def _login(options: Options) -> dict[str, str]:
+def login(options: Options) -> dict[str, str]:
     """User and password, which are demanded where others than this machine's users can get to the page."""
     if not options.user:
         if options.share or not is_loopback(options.listen):

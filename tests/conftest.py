@@ -16,6 +16,7 @@ SHARED = {
         "hosts/test_service_faults",
         "hosts/test_this_machine",
         "hosts/test_webui",
+        "hosts/test_webui_kept",
     ),
     "chaos": ("chaos/test_chaos", "chaos/test_cut_off"),
     "provisioned": tuple(

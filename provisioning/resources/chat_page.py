@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from provisioning import log_entries
 from provisioning.errors import NotReadyError
 from provisioning.host import Host, quote
 from provisioning.resources.base import Difference, Resource, Tell
-from provisioning.resources.service import FINGERPRINT, SHOWN, probed_state
+from provisioning.resources.service import ABSENT, FINGERPRINT, SHOWN, probed_state
 from provisioning.resources.supervisor_service import SUPERVISORCTL, UP
 from provisioning.site import CONFIGURATION
 
@@ -27,19 +29,39 @@ class ChatPage(Resource):
     fingerprint: str
     systemd: bool
     wanted: bool = True
+    service = "webui"
+    """What it is called where services have names."""
+    waits_for = "its answer"
 
     @property
     def name(self) -> str:
         """`chat page`."""
         return "chat page"
 
+    @staticmethod
+    def is_there(found: Mapping[str, str]) -> bool:
+        """Whether the supervisor knows it."""
+        return found.get("active", ABSENT) != ABSENT
+
+    @staticmethod
+    def is_stopped(found: Mapping[str, str]) -> bool:
+        """Whether it does not run."""
+        return found.get("active") in ("inactive", "failed")
+
+    @staticmethod
+    def serves(found: Mapping[str, str]) -> bool:
+        """Whether it answers."""
+        return found.get("active") == "active" and found.get("answers") == "yes"
+
     def probe(self) -> str:
         """Print `active`, `enabled`, `answers` and `fingerprint`."""
         look = (
-            f'{SHOWN.format(unit=NAME)}echo "active=$active"; echo "reload=$reload"; '
+            f'{SHOWN.format(unit=NAME)}[ "$load" != not-found ] || active={ABSENT}; '
+            'echo "active=$active"; echo "reload=$reload"; '
             '[ "$file" = enabled ] && echo enabled=yes || echo enabled=no; '
             if self.systemd
-            else f"state=$({SUPERVISORCTL} status {NAME} 2>/dev/null); "
+            else f"[ -e {SUPERVISOR_PROGRAM} ] || {{ echo active={ABSENT}; exit 0; }}; "
+            f"state=$({SUPERVISORCTL} status {NAME} 2>/dev/null); "
             "pid=; set -- $state; case ${2:-} in RUNNING) echo active=active; echo enabled=yes; "
             'pid=$(printf "%s" "$state" | sed -n "s/.*pid \\([0-9]*\\),.*/\\1/p") ;; *) echo active=inactive ;; esac; '
         )
@@ -64,10 +86,14 @@ class ChatPage(Resource):
         return None if found.get("enabled") == "yes" else Difference(f"{NAME}: start at boot")
 
     def apply(self, host: Host, actual: str, tell: Tell) -> None:
-        """Start it, and wait until it answers. Raises `NotReadyError` with its last lines."""
+        """Start it anew, or end it."""
         if not self.wanted:
-            host.run(self._stop())
-            return
+            host.run(self._end())
+        else:
+            self.restart(host, tell)
+
+    def restart(self, host: Host, tell: Tell) -> None:
+        """Start it anew, and wait until it answers. Raises `NotReadyError` with its last lines."""
         host.run(self._start())
         tell(f"waiting for {self.url}")
         wait = f"i=0; until {self._answers}; do [ $i -lt {PATIENCE} ] || exit 1; i=$((i + 1)); sleep 1; done"
@@ -92,7 +118,25 @@ class ChatPage(Resource):
             f"{SUPERVISORCTL} restart {NAME} >/dev/null"
         )
 
-    def _stop(self) -> str:
+    def details(self) -> str:
+        """Shell that prints the bytes of memory that it takes, where systemd knows."""
+        return f"systemctl show {NAME} -p MemoryCurrent --value 2>/dev/null; :"
+
+    def register(self) -> str:
+        """Shell that does nothing: a start does it."""
+        return ":"
+
+    def stop(self) -> str:
+        """Shell that stops it, until it is started or the host boots."""
+        return f"systemctl stop {NAME}" if self.systemd else f"{SUPERVISORCTL} stop {NAME}"
+
+    def entries(self, lines: int, *, follow: bool = False, after: str = "") -> str:
+        """Shell that prints its log, as `Service.entries` does."""
+        if self.systemd:
+            return log_entries.of_unit(f"{NAME}.service", lines, follow=follow, after=after)
+        return log_entries.of_program(NAME, lines, follow=follow, after=after)
+
+    def _end(self) -> str:
         if self.systemd:
             return f"systemctl disable --now --quiet {NAME}"
         stop, forget = f"{SUPERVISORCTL} stop {NAME}", f"rm -f {SUPERVISOR_PROGRAM}; {SUPERVISORCTL} update"
@@ -102,8 +146,8 @@ class ChatPage(Resource):
         """Stop it, and forget it."""
         if self.systemd:
             link = f"/etc/systemd/system/multi-user.target.wants/{NAME}.service"
-            stop = f"{self._stop()} 2>/dev/null; systemctl reset-failed {NAME} 2>/dev/null"
+            stop = f"{self._end()} 2>/dev/null; systemctl reset-failed {NAME} 2>/dev/null"
             undo = f"if [ -d /run/systemd/system ]; then {stop}; else rm -f {link}; fi"
         else:
-            undo = self._stop()
+            undo = self._end()
         return f"{undo}; rm -rf /var/cache/vllm/{NAME} /var/log/vllm/{NAME}.log*; :"

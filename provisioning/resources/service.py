@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from provisioning import readiness
+from provisioning import log_entries, readiness
 from provisioning.host import Host, quote
 from provisioning.resources.base import Difference, Resource, Tell
 from provisioning.site import CONFIGURATION, LIBRARY
@@ -55,6 +55,9 @@ class Service(Resource):
     fingerprint: str
     enabled: bool
     url: str
+
+    waits_for = "its first token"
+    """What a start ends with."""
 
     @property
     def name(self) -> str:
@@ -183,10 +186,7 @@ class SystemdService(Service):
 
     def entries(self, lines: int, *, follow: bool = False, after: str = "") -> str:
         """Read the journal."""
-        fields = "--output=json --all --output-fields=MESSAGE,SYSLOG_IDENTIFIER,_PID"
-        begin = f"--after-cursor={quote(after)} --no-tail" if after else f"--lines={lines}"
-        go_on = "--follow" if follow else ""
-        return f"journalctl --no-pager {fields} {begin} {go_on} --unit={quote(f'vllm@{self.service}.service')}"
+        return log_entries.of_unit(f"vllm@{self.service}.service", lines, follow=follow, after=after)
 
     def undo(self, actual: str) -> str:
         """Stop it, and forget it."""

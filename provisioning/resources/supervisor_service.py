@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from provisioning import readiness
+from provisioning import log_entries, readiness
 from provisioning.host import quote
 from provisioning.resources.base import Difference
 from provisioning.resources.service import ABSENT, FINGERPRINT, Service
 from provisioning.site import CONFIGURATION, TOOLS
-from provisioning.templates import text
 
 SUPERVISORCTL = f"{TOOLS}/bin/supervisorctl -c {CONFIGURATION}/supervisord.conf"
 SUPERVISORD = f"{TOOLS}/bin/supervisord -c {CONFIGURATION}/supervisord.conf"
@@ -80,10 +79,8 @@ class SupervisorService(Service):
         return f"exec tail -n 0 -F {quote(f'/var/log/vllm/{self.service}.log')} 2>/dev/null"
 
     def entries(self, lines: int, *, follow: bool = False, after: str = "") -> str:
-        """Read the log file, with a small program: `tail` cannot say where it stands."""
-        file = quote(f"/var/log/vllm/{self.service}.log")
-        program = quote(text("follow_log.py"))
-        return f"/usr/bin/python3 -I -c {program} {file} {lines} {int(follow)} {quote(after)}"
+        """Read the log file."""
+        return log_entries.of_program(self.service, lines, follow=follow, after=after)
 
     def undo(self, actual: str) -> str:
         """Stop it; supervisord ends with its last program."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import posixpath
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ from provisioning.steps.service import LOGS
 from provisioning.templates import load, text
 from provisioning.webui_address import url as page_url
 
-PROGRAM = ("webui.py", "webui_conversation.py", "webui_guard.py", "webui_page.py", "webui_service.py", "webui_words.py")
+PROGRAM = (
+    *("webui.py", "webui_conversation.py", "webui_guard.py", "webui_page.py", "webui_service.py", "webui_words.py"),
+    *("webui.css", "webui_history.js"),
+)
 PINS = Path(webui_settings.__file__).with_name("webui.txt")
 CONFIG = f"{CONFIGURATION}/webui.json"
 PASSWORD = f"{CONFIGURATION}/webui.password"
@@ -30,9 +34,8 @@ PASSWORD = f"{CONFIGURATION}/webui.password"
 def resources(site: Site) -> Iterator[Resource]:
     """Yield everything that the page takes, or its end where it is not wanted (any more)."""
     page = site.settings.webui
-    where = page_url(page.listen, page.port)
-    if not (page.enabled and site.settings.services):
-        yield ChatPage(where, "", systemd=bool(site.facts.systemd), wanted=False)
+    if not is_wanted(site):
+        yield replace(kept(site), wanted=False)
         return
     yield Directory(LIBRARY)
     yield Directory(CONFIGURATION)
@@ -46,7 +49,18 @@ def resources(site: Site) -> Iterator[Resource]:
         yield File(PASSWORD, _password(site) + "\n", site.account, site.group, "600", secret=True)
     fingerprint = _fingerprint(site, config)
     yield from _unit(site, fingerprint)
-    yield ChatPage(where, fingerprint, systemd=bool(site.facts.systemd))
+    yield kept(site, fingerprint)
+
+
+def is_wanted(site: Site) -> bool:
+    """Whether the host is to keep a page: one without a service has nothing to show."""
+    return site.settings.webui.enabled and bool(site.settings.services)
+
+
+def kept(site: Site, fingerprint: str = "") -> ChatPage:
+    """Give the page; without the fingerprint it can be looked at, started and stopped."""
+    page = site.settings.webui
+    return ChatPage(page_url(page.listen, page.port), fingerprint, systemd=bool(site.facts.systemd))
 
 
 def folder(site: Site) -> str:

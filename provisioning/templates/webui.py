@@ -79,7 +79,6 @@ def serve(config: dict[str, Any], login: tuple[str, str] | None, over: threading
             share=config["share"],
             i18n=webui_page.texts(language),
             theme=webui_page.theme(),
-            css=webui_page.CSS,
             head=webui_page.HEAD,
             footer_links=[],
             run_history=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio
@@ -21,22 +22,22 @@ SYSTEM_PROMPT = "You are a helpful assistant."
 PRESET = Sampling(temperature=0.7, top_p=0.8, repetition_penalty=1.05, max_tokens=512)
 """As the tutorials of Qwen2 on vLLM have them: https://qwen.readthedocs.io/en/v2.0/deployment/vllm.html"""
 
+FOLDER = Path(__file__).parent
 TITLE = "vLLM"
 FONTS = ("system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "sans-serif")
 MONOSPACE = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
-CSS = """
-.gradio-container .fillable { max-width: 60rem !important; padding: 0.5rem !important; }
-#service { flex-grow: 0; }
-/* The conversation scrolls, not the page: what is typed stays in sight. */
-#conversation { height: calc(100dvh - 15rem) !important; min-height: 15rem; }
-"""
+CSS = (FOLDER / "webui.css").read_text()
+"""In the head as it is: Gradio, given styles, changes their selectors, and loses those of a width."""
+HISTORY = (FOLDER / "webui_history.js").read_text()
 # A page whose scripts did not all come, as when the network changes meanwhile, would stay at "Loading…" for ever.
 # Gradio sets this by script: what fails before it is there stays as it is.
 # https://vite.dev/guide/build#load-error-handling
-HEAD = """<script>
-window.addEventListener("vite:preloadError", () => {
+HEAD = f"""<style>{CSS}</style>
+<script>{HISTORY}</script>
+<script>
+window.addEventListener("vite:preloadError", () => {{
     if (!document.querySelector("textarea")) setTimeout(() => location.reload(), 1000);
-});
+}});
 </script>"""
 FORMULAS = [
     {"left": "$$", "right": "$$", "display": True},
@@ -99,7 +100,7 @@ def page(services: Sequence[Service], language: str) -> gradio.Blocks:
             container=False,
             elem_id="service",
         )
-        gradio.ChatInterface(
+        chat = gradio.ChatInterface(
             ask,
             chatbot=chatbot(i18n),
             textbox=textbox(i18n),
@@ -111,7 +112,25 @@ def page(services: Sequence[Service], language: str) -> gradio.Blocks:
             api_visibility="private",
             fill_height=True,
         )
+        with gradio.Sidebar(open=False):
+            history(chat, i18n)
     return whole
+
+
+def history(chat: gradio.ChatInterface, i18n: gradio.I18n) -> None:
+    """List the conversations that this browser keeps; what happens to them happens there (webui_history.js)."""
+    begin = gradio.Button(i18n("new"), elem_id="new")
+    kept = gradio.HTML(
+        html_template="<nav></nav>",
+        js_on_load="chats.list(element.querySelector('nav'), () => trigger('click'))",
+        elem_id="history",
+    )
+    gradio.Markdown(i18n("kept"), elem_id="kept")
+    chat.chatbot.change(None, chat.chatbot, js="(messages) => chats.keep(messages)")
+    for event, messages in ((begin.click, "chats.begin()"), (kept.click, "chats.messages()")):
+        event(None, None, chat.chatbot, js=f"() => [{messages}]").then(
+            lambda said: said, chat.chatbot, chat.chatbot_state, api_visibility="private", queue=False
+        )
 
 
 def chatbot(i18n: gradio.I18n) -> gradio.Chatbot:

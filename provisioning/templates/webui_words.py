@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 WORDS: dict[str, tuple[str, str]] = {
-    "title": ("Chat with your models", "与模型对话"),
+    "new": ("New conversation", "新对话"),
+    "kept": (
+        "Conversations are kept in this browser only. The bin above one deletes it.",
+        "对话只保存在此浏览器中。点击对话上方的垃圾桶即可删除。",
+    ),
     "service": ("Service", "服务"),
     "hint": ("Ask something. Enter sends, Shift+Enter starts a new line.", "请输入问题。回车发送，Shift+回车换行。"),
-    "placeholder": ("The model's answers appear here.", "模型的回答会显示在这里。"),
+    "placeholder": (
+        "## Chat with your models\n\nWhat they answer appears here.",
+        "## 与模型对话\n\n模型的回答会显示在这里。",
+    ),
     "settings": ("Parameters", "参数"),
     "system": ("System prompt", "系统提示词"),
     "temperature": ("Temperature (0 always takes the likeliest token)", "温度（0 表示总取概率最大的 token）"),
@@ -43,8 +50,10 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "refused": ("{service} refuses the API key", "{service} 拒绝了 API 密钥"),
     "refused_cause": (
-        "It was changed, perhaps. Start the page again: it reads the key when it starts.",
-        "密钥可能已更换。请重新启动本页面：它在启动时读取密钥。",
+        "It was changed, perhaps. `invoke webui` reads it when it starts: start it again. For a page that the host "
+        "keeps, `invoke serve` brings service and key together.",
+        "密钥可能已更换。`invoke webui` 在启动时读取密钥：请重新启动它。主机上常驻的页面，请运行 `invoke serve` "
+        "使服务与密钥一致。",
     ),
     "failed": ("{service} could not answer", "{service} 无法回答"),
     "failed_cause": ("It says: {detail}", "它返回：{detail}"),

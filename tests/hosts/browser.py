@@ -34,6 +34,7 @@ def chromium(*ports: int) -> Iterator[Browser]:
     It reaches these ports of this machine's loopback, and nothing else.
     """
     require_system_packages("chromium", "fonts-wqy-zenhei", "iproute2")
+    expect.set_options(timeout=PATIENCE)
     with in_own_network(shutil.which("chromium") or "", *ports) as command, sync_playwright() as playwright:
         # Its sandbox wants another user than root.
         browser = playwright.chromium.launch(executable_path=command, chromium_sandbox=False)
@@ -74,7 +75,7 @@ def box(page: Page) -> Locator:
 
 def ask(page: Page, question: str) -> None:
     """Type a question, and send it."""
-    expect(box(page)).to_be_enabled(timeout=PATIENCE)
+    expect(box(page)).to_be_enabled()
     box(page).fill(question)
     box(page).press("Enter")
 
@@ -86,8 +87,30 @@ def button(page: Page, *names: str) -> Locator:
 
 def answered(page: Page, text: str) -> None:
     """Wait until the last answer is this, all of it, and one can type again."""
-    expect(page.locator(".bot.message").last).to_have_text(text, timeout=PATIENCE)
+    expect(page.locator(".bot.message").last).to_have_text(text)
     page.locator("button.submit-button").wait_for()
+
+
+def again(page: Page) -> None:
+    """Let the last question be answered anew."""
+    button(page, "Retry", "重试").click()
+
+
+def choose(page: Page, service: str) -> None:
+    """Go on with another service."""
+    page.get_by_role("combobox", name="Service").click()
+    page.get_by_role("option", name=re.compile(service)).click()
+
+
+def begin(page: Page) -> None:
+    """Begin a new conversation."""
+    page.locator("#new").click()
+    expect(page.locator("#conversation .message")).to_have_count(0)
+
+
+def kept(page: Page) -> Locator:
+    """The conversations that the browser keeps, newest first."""
+    return page.locator("#history button")
 
 
 def said(page: Page) -> str:

@@ -7,7 +7,8 @@ import re
 import socket
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,19 @@ def state(machine: Machine, service: str = "demo") -> dict[str, Any]:
     text = machine.run(f"cat /run/vllm/{service}/state.json", check=False).stdout
     found: dict[str, Any] = json.loads(text) if text else {}
     return found
+
+
+@contextmanager
+def starting(machine: Machine, service: str = "demo") -> Iterator[None]:
+    """Start a service, and hold it before it listens, until the context ends."""
+    machine.run(f"systemctl start --no-block vllm@{service}")
+    wait_until(lambda: any("api_server" in name for name in processes(machine)), "start", BOOT)
+    server = process(machine, "api_server")
+    machine.run(f"kill -STOP {server}")
+    try:
+        yield
+    finally:
+        machine.run(f"kill -CONT {server}")
 
 
 def processes(machine: Machine, account: str = "vllm") -> dict[str, int]:

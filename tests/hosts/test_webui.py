@@ -7,6 +7,7 @@ stopped.
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,11 @@ from playwright.sync_api import Browser, expect
 
 from provisioning.clients.demo_model import QUESTIONS
 
-from .browser import PATIENCE, Chat, answered, ask, box, button, certain, chromium, said
+from .browser import Chat, again, answered, ask, begin, box, button, certain, choose, chromium, kept, said
 from .controller import Controller, Running
 from .machine import Machine
 from .proxy import Proxy
-from .serving import BOOT, QUESTION, answers, free_port, process, served, settings, wait_until
+from .serving import BOOT, QUESTION, answers, free_port, process, served, settings, starting, wait_until
 
 pytestmark = pytest.mark.timeout(1200)
 ENGLISH = "Why is the sky blue?"
@@ -36,8 +37,6 @@ class Story:
     machine: Machine
     line: Proxy
     port: int
-    kept_port: int
-    """Where the host keeps a page, when it does."""
     controller: Controller
     running: Running
     url: str
@@ -51,6 +50,11 @@ class Story:
         """A counter or gauge of vLLM's."""
         text = httpx2.get(f"http://127.0.0.1:{self.port}/metrics", trust_env=False, timeout=60).text
         return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(f"{name}{{"))
+
+    def is_asked(self) -> bool:
+        """Whether the page has a connection to the service, through the machine's sshd."""
+        command = ["ss", "-Htnp", "dport", "=", f":{self.port}"]
+        return "sshd" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +70,14 @@ def story(
     machine = module_machine("bookworm", like=bare.machine, start=False)
     (machine.root / "etc/systemd/system/multi-user.target.wants/vllm@demo.service").unlink()
     machine.start(BOOT)
-    port, kept = free_port(), free_port()
-    with chromium(port, kept) as browser, Proxy((machine.address, machine.port), listen=machine.address) as line:
-        controller = Controller(folder / "later").manage(machine, through=line, **settings(bare.port))
+    port = free_port()
+    with chromium(port) as browser, Proxy((machine.address, machine.port), listen=machine.address) as line:
+        told = settings(bare.port)
+        told["services"]["spare"] = {"model": "demo", "port": free_port()}
+        controller = Controller(folder / "later").manage(machine, through=line, **told)
         running = controller.start("webui", "--port", str(port))
         running.wait_for(f"Chat at http://127.0.0.1:{port}", 500)
-        yield Story(machine, line, bare.port, kept, controller, running, f"http://127.0.0.1:{port}", browser)
+        yield Story(machine, line, bare.port, controller, running, f"http://127.0.0.1:{port}", browser)
         running.process.kill()
 
 
@@ -83,18 +89,26 @@ def chat(story: Story) -> Iterator[Chat]:
     opened.close()
 
 
-def test_a_service_that_is_down_is_told_and_answers_once_it_is_back(story: Story) -> None:
+def test_what_is_wrong_is_told_and_it_answers_once_it_is_back(story: Story) -> None:
     """In the browser's language, which is Chinese; what was asked is still there."""
-    chat = story.open(locale="zh-CN")
+    chat, name = story.open(locale="zh-CN"), f"demo · {story.machine.name}"
     page = chat.page
     certain(page, settings="参数")
+    story.line.refusing = True
+    story.line.cut()
     ask(page, QUESTION)
-    page.get_by_text(f"demo · {story.machine.name} 没有响应").wait_for()
+    page.get_by_text(f"无法连接 {name} 所在的主机").wait_for()
+    story.line.refusing = False
+    again(page)
+    page.get_by_text(f"{name} 没有响应").wait_for()
     assert "invoke status" in said(page)
-    story.machine.run("systemctl start vllm@demo", timeout=BOOT)
-    button(page, "Retry", "重试").click()
+    with starting(story.machine):
+        again(page)
+        page.get_by_text(f"{name} 正在启动").wait_for()
+    wait_until(lambda: answers(story.port), "answer", BOOT)
+    again(page)
     answered(page, QUESTIONS[QUESTION])
-    assert "没有响应" not in said(page)
+    assert "正在启动" not in said(page)
     chat.close()
 
 
@@ -102,7 +116,7 @@ def test_the_presets_are_the_tutorials(chat: Chat) -> None:
     page = chat.page
     button(page, "Parameters").click()
     numbers = page.locator("input[type=number]:visible")
-    expect(numbers).to_have_count(4, timeout=PATIENCE)
+    expect(numbers).to_have_count(4)
     values = {field.input_value() for field in numbers.all()}
     assert values == {"0.7", "0.8", "1.05", "512"}
     assert page.get_by_label("System prompt").input_value() == "You are a helpful assistant."
@@ -118,9 +132,48 @@ def test_the_answer_is_streamed_and_complete(chat: Chat) -> None:
     assert any(text and text != QUESTIONS[ENGLISH] and QUESTIONS[ENGLISH].startswith(text) for text in grown), grown
 
 
+def test_one_service_may_be_down_beside_another(story: Story, chat: Chat) -> None:
+    page = chat.page
+    choose(page, "spare")
+    ask(page, "Hello")
+    page.get_by_text(f"spare · {story.machine.name} does not answer").wait_for()
+    choose(page, "demo")
+    again(page)
+    answered(page, QUESTIONS["Hello"])
+    assert "does not answer" not in said(page)
+    begin(page)
+    ask(page, ENGLISH)
+    answered(page, QUESTIONS[ENGLISH])
+
+
+def test_conversations_outlive_a_reload(story: Story) -> None:
+    """Each in the browser, which tells nobody: to be taken up again, and deleted."""
+    chat = story.open()
+    page = chat.page
+    certain(page)
+    for question in ("Hello", "What is vLLM?"):
+        begin(page)
+        ask(page, question)
+        answered(page, QUESTIONS[question])
+    page.reload()
+    answered(page, QUESTIONS["What is vLLM?"])
+    expect(kept(page)).to_have_text(["What is vLLM?", "Hello"])
+    kept(page).last.click()
+    answered(page, QUESTIONS["Hello"])
+    certain(page)
+    ask(page, ENGLISH)
+    answered(page, QUESTIONS[ENGLISH])
+    assert "vLLM" not in said(page)
+    other = chat.tab()
+    expect(kept(other)).to_have_text(["Hello", "What is vLLM?"])
+    button(page, "Clear").click()
+    expect(kept(other)).to_have_text(["What is vLLM?"])
+    chat.close()
+
+
 def test_again(story: Story, chat: Chat) -> None:
     before = story.metric("vllm:request_success_total")
-    button(chat.page, "Retry").click()
+    again(chat.page)
     wait_until(lambda: story.metric("vllm:request_success_total") > before, "second answer", 120)
     answered(chat.page, QUESTIONS[ENGLISH])
     assert said(chat.page).count(ENGLISH) == 1
@@ -137,6 +190,7 @@ def test_stop_ends_the_request(story: Story) -> None:
         ask(chat.page, "Hello")
         chat.page.locator("button.stop-button").click()
         chat.page.locator("button.submit-button").wait_for()
+        wait_until(lambda: not story.is_asked(), "end of the connection", 120)
     finally:
         story.machine.run(f"kill -CONT {engine}")
     wait_until(lambda: not story.metric("vllm:num_requests_running"), "end of the request", 120)
@@ -172,6 +226,11 @@ def test_a_broken_connection_is_made_anew(story: Story, chat: Chat) -> None:
     story.line.cut()
     ask(chat.page, "Hello")
     answered(chat.page, QUESTIONS["Hello"])
+    story.line.refusing = True
+    story.line.cut()
+    ask(chat.page, "Hello")
+    chat.page.get_by_text(f"The host of demo · {story.machine.name} cannot be reached").wait_for()
+    story.line.refusing = False
 
 
 def test_a_phone_in_chinese_and_dark(story: Story) -> None:
@@ -183,6 +242,11 @@ def test_a_phone_in_chinese_and_dark(story: Story) -> None:
     answered(page, QUESTIONS["你好"])
     button(page, "参数").click()
     page.get_by_label("系统提示词").wait_for()
+    button(page, "参数").click()
+    button(page, "Toggle Sidebar").click()
+    expect(kept(page)).to_have_text(["你好"])
+    kept(page).first.click()
+    answered(page, QUESTIONS["你好"])
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
     assert page.evaluate("document.body.classList.contains('dark')")
     chat.close()
@@ -200,9 +264,9 @@ def test_nothing_comes_from_outside(story: Story, chat: Chat) -> None:
 def test_a_killed_server_is_told_and_answers_once_it_is_back(story: Story, chat: Chat) -> None:
     story.machine.run(f"kill -KILL {process(story.machine, 'api_server')}")
     ask(chat.page, ENGLISH)
-    chat.page.get_by_text("Your conversation is kept").wait_for()
+    chat.page.get_by_text("Your conversation is kept").last.wait_for()
     wait_until(lambda: answers(story.port), "answer", BOOT)
-    button(chat.page, "Retry").click()
+    again(chat.page)
     answered(chat.page, QUESTIONS[ENGLISH])
 
 
@@ -215,38 +279,3 @@ def test_ctrl_c_ends_all_of_it(story: Story) -> None:
     assert not Path(f"/proc/{child}").exists()
     with pytest.raises(httpx2.ConnectError):
         httpx2.get(story.url, trust_env=False)
-
-
-@pytest.mark.full
-def test_a_page_that_the_host_keeps(story: Story) -> None:
-    """With a login, behind which the service has a key: neither reaches the browser."""
-    port, machine, controller = story.kept_port, story.machine, story.controller
-    told = settings(story.port, api_key="generate")
-    told["webui"] = {"enabled": True, "port": port, "user": "mei", "password": "generate"}
-    controller.manage(machine, **told)
-    first = controller.succeed("serve", timeout=900)
-    assert f"vllm-webui: start; a chat page at http://127.0.0.1:{port}" in first
-    assert "nothing to do" in controller.succeed("serve")
-    key, password = machine.run("cat /etc/vllm/demo.key /etc/vllm/webui.password").stdout.split()
-    rated = machine.run("systemd-analyze security --no-pager vllm-webui").stdout
-    assert "OK" in rated.splitlines()[-1], rated
-    page = story.browser.new_page(locale="en-US")
-    page.set_default_timeout(PATIENCE)
-    page.goto(f"http://127.0.0.1:{port}")
-    for field, text in (("input[type=text], textarea", "mei"), ("input[type=password]", password)):
-        page.locator(field).first.fill(text)
-    page.get_by_role("button", name="Login").click()
-    page.get_by_placeholder("Ask something").wait_for()
-    certain(page)
-    ask(page, ENGLISH)
-    answered(page, QUESTIONS[ENGLISH])
-    assert key not in page.content()
-    assert password not in page.content()
-    told["webui"] |= {"enabled": False}
-    controller.manage(machine, **told)
-    assert "vllm-webui: stop" in controller.succeed("serve")
-    assert "nothing to do" in controller.succeed("serve")
-    assert machine.run("systemctl is-active vllm-webui", check=False).stdout == "inactive\n"
-    controller.succeed("remove", "--yes", "--keep-models")
-    left = "ls -d /etc/systemd/system/vllm-webui.service /etc/vllm/webui.* /var/lib/vllm/venvs/vllm-webui 2>/dev/null"
-    assert machine.run(left, check=False).stdout == ""

@@ -11,7 +11,8 @@ from sites import DEMO, site
 
 from provisioning import service_status
 from provisioning.errors import ConfigurationError
-from provisioning.services import services_of
+from provisioning.resources.chat_page import ChatPage
+from provisioning.services import kept_by, named, services_of
 
 TWO = {**DEMO, "services": {"demo": {"model": "demo"}, "second": {"model": "demo", "port": 8001}}}
 READY = '{"phase": "ready", "since": 17.5, "pid": 5, "restarts": 2, "message": "", "fingerprint": "f"'
@@ -30,9 +31,27 @@ def found(active: str, *lines: str) -> dict[str, Any]:
 
 def test_services_by_name() -> None:
     assert [each.service for each in services_of(site(TWO))] == ["demo", "second"]
-    assert [each.service for each in services_of(site(TWO), "second")] == ["second"]
+    assert [each.service for each in named(site(TWO), "second")] == ["second"]
     with pytest.raises(ConfigurationError, match=r"(?s)web1: there is no service 'secnd'.*second"):
-        services_of(site(TWO), "secnd")
+        named(site(TWO), "secnd")
+
+
+def test_the_chat_page_is_named_as_a_service_and_shown_as_one() -> None:
+    """Not among all of them: whoever restarts services leaves the page alone."""
+    told = {**TWO, "webui": {"enabled": True}}
+    assert [each.service for each in kept_by(site(told))] == ["demo", "second", "webui"]
+    assert [each.service for each in named(site(told))] == ["demo", "second"]
+    (page,) = named(site(told), "webui")
+    with pytest.raises(ConfigurationError, match="no service 'webui'"):
+        named(site(TWO), "webui")
+    assert isinstance(page, ChatPage)
+    for active, phase, memory in (
+        ("active\nanswers=yes", "ready", 4096),
+        ("active", "starting", 4096),
+        ("", "stopped", None),
+    ):
+        status = service_status.parse_page(page, f"active={active}\n", "4096\n")
+        assert (status.phase, status.memory_bytes, status.serves) == (phase, memory, phase == "ready")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from provisioning.templates import webui_words as words
 from provisioning.templates.webui_conversation import COMPLAINT, conversation
 from provisioning.templates.webui_guard import POLICY, Guard
 from provisioning.templates.webui_service import absence
+from provisioning.webui import Options, login
 from provisioning.webui_tunnels import Way, tunnel
 
 LOGIN = {"user": "mei", "password": "generate"}
@@ -172,6 +174,15 @@ def test_the_browser_is_told_to_load_nothing_from_elsewhere() -> None:
     asyncio.run(Guard(app)({"type": "http"}, receive, send))
     assert (b"a", b"b") in sent[0]["headers"]
     assert (b"content-security-policy", POLICY.encode()) in sent[0]["headers"]
+
+
+@pytest.mark.parametrize("options", [Options(listen="0.0.0.0"), Options(share=True)])
+def test_others_want_a_login(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="wants a login"):
+        login(options)
+    monkeypatch.setenv("PROVISION_WEBUI_PASSWORD", "a secret")
+    assert login(replace(options, user="mei")) == {"user": "mei", "password": "a secret"}
+    assert login(Options()) == {}
 
 
 def test_addresses() -> None:
