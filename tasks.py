@@ -387,7 +387,7 @@ def chat(
         **COMMON,
         **ONE_SERVICE,
         "prompt": "What to ask; - takes it from standard input.",
-        "input": 'Instead: a file with JSON on each line, such as {"prompt": "…"} or {"messages": […]}; - is standard input.',
+        "input": 'Instead: a file (- for standard input) of lines such as {"prompt": "…"} or {"messages": […]}.',
         "output": "With --input: the file to write, a line for each that was answered.",
         "model": "Ask this instead: a name of `models`, or a folder on the host.",
         "system": "System message; the model's own if left out.",
