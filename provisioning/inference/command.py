@@ -18,7 +18,6 @@ from provisioning.clients.dialogue import Parameters
 from provisioning.commands import load
 from provisioning.converge import survey
 from provisioning.errors import ConfigurationError, ExitCode, Interrupted
-from provisioning.figures import bar
 from provisioning.host import Host
 from provisioning.inference import ending
 from provisioning.inference.ending import Ending
@@ -26,6 +25,7 @@ from provisioning.inference.files import Files, Run, files
 from provisioning.inference.on_host import LINES, RESULT, Inference, job_name
 from provisioning.inventory import HostEntry
 from provisioning.outcome import Outcome
+from provisioning.progress import Sending
 from provisioning.report import Report
 from provisioning.resources.base import Tell
 from provisioning.transfer import Said
@@ -143,7 +143,8 @@ def _file(wanted: Wanted, its: Files, *, dry: bool) -> ExitCode:
     def work(host: Host, inference: Inference, tell: Tell) -> str:
         folder = inference.folder(key)
         if not inference.make_folder(host, key):
-            _send(host, its.input, f"{folder}/{LINES}", inference.site.account, tell)
+            tell("sending the lines")
+            _send(host, its, f"{folder}/{LINES}", inference.site.account, tell)
         inference.run(host, {**wanted.task, "folder": folder, "batch": wanted.batch}, tell)
         tell("fetching the results")
         with its.taking(run) as take:
@@ -157,10 +158,10 @@ def _file(wanted: Wanted, its: Files, *, dry: bool) -> ExitCode:
     return ExitCode.OK
 
 
-def _send(host: Host, input: Path, path: str, account: str, tell: Tell) -> None:
-    of = max(input.stat().st_size, 1)
-    tell("sending the lines")
-    sending.send(host, input, path, account=account, on_sent=lambda sent: tell(f"sending the lines {bar(sent / of)}"))
+def _send(host: Host, its: Files, path: str, account: str, tell: Tell) -> None:
+    length = its.input.stat().st_size
+    with Sending(tell, length).file(its.name, length) as on_sent:
+        sending.send(host, its.input, path, account=account, on_sent=on_sent)
 
 
 def _on_host(

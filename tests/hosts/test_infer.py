@@ -92,6 +92,7 @@ def test_a_file_is_gone_on_with_after_kills(there: tuple[Machine, Controller], t
     interrupted = left.done(120)
     assert (interrupted.code, "/demo answers no more" in interrupted.output) == (130, True), interrupted.output
     assert not _answering(machine)
+    assert machine.run(f"cat {JOB}/status").stdout == "143\n", "it ended; it did not die"
     before = saved()
     assert 4 <= before < LINES
     running = controller.start("infer", *command, *GREEDY)
