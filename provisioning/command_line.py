@@ -57,7 +57,7 @@ def command(body: Body) -> Body:
 
     @functools.wraps(body)
     def wrapped(*args: Any, **kwargs: Any) -> None:
-        from provisioning.errors import ExitCode, ProvisioningError
+        from provisioning.errors import ExitCode, Interrupted, ProvisioningError
 
         try:
             with _shared(options := _given(kwargs, texts)):
@@ -67,6 +67,9 @@ def command(body: Body) -> Body:
         except ProvisioningError as error:
             show(error)
             code = error.exit_code
+        except Interrupted as interrupted:
+            print("\nInterrupted.", *interrupted.args, file=sys.stderr, flush=True)
+            os._exit(ExitCode.INTERRUPTED)
         except KeyboardInterrupt as interrupted:
             print(_where_things_stand(interrupted.args), file=sys.stderr, flush=True)
             # Threads may still wait for hosts; nothing of theirs needs an end.
@@ -160,8 +163,11 @@ def _given(options: dict[str, Any], texts: Collection[str]) -> dict[str, Any]:
 
 def _where_things_stand(hosts: Sequence[str]) -> str:
     """What to say on Ctrl-C; `hosts` has a line for each, where something was being changed."""
-    lines = ["\nInterrupted. Where things stand:" if hosts else "\nInterrupted.", *(f"    {line}" for line in hosts)]
-    lines += [
+    if not hosts:
+        return "\nInterrupted."
+    lines = [
+        "\nInterrupted. Where things stand:",
+        *(f"    {line}" for line in hosts),
         "Every file is the old one or the new one; what runs as a job on a host (downloads, installations) goes on.",
         "Run the same command again: it goes on where this one stopped.",
     ]

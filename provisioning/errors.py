@@ -112,3 +112,7 @@ class DeclinedError(ProvisioningError):
     """The user was asked and said no."""
 
     exit_code = ExitCode.DECLINED
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with what came of it in sentences."""

@@ -54,5 +54,8 @@ def _hosts(part: str, hosts: Collection[str], groups: Mapping[str, Collection[st
     if not found or part.startswith("~") or any(special in part for special in ".?*["):
         chosen |= {host for host in hosts if expression.match(host)}
     if not found and not chosen:
-        raise ConfigurationError(f'no host or group is called "{part}"', remedy=did_you_mean(part, [*hosts, *groups]))
+        raise ConfigurationError(
+            f'no host or group is called "{part}"',
+            remedy=did_you_mean(part, [*hosts, *(name for name in groups if name != "ungrouped")]),
+        )
     return chosen

@@ -71,6 +71,8 @@ exec 9>>"$d/lock"
 ! flock -n 9 || exit 0
 {stop}
 rm -f "$d/script"
+# It did not die: nothing of it is to be put right. As a shell tells of who was ended by SIGTERM.
+printf '%s\\n' 143 >"$d/status.new"; mv "$d/status.new" "$d/status"
 echo stopped
 """
 

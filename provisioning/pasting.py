@@ -79,7 +79,8 @@ def preface(asked: Askable, port: int, language: str) -> Iterator[str]:
         yield "# Python needs its client: pip install openai"
     if _is_here(asked):
         return
-    tunnel = shlex.join(ssh_command(asked.entry, forwarding(port, service.own_address, service.port)))
+    words = ssh_command(asked.entry, forwarding(port, service.own_address, service.port))
+    tunnel = f"{shlex.join(words)} >/dev/null"  # or it would keep a pipe open behind these snippets
     in_python = language == "python"
     yield f"# First a tunnel, in the background until you end it{'; in a shell:' if in_python else '.'}"
     yield f"# {tunnel}" if in_python else tunnel

@@ -26,7 +26,7 @@ PROGRESS = "progress "
 """How a download's lines of progress begin; a JSON object follows."""
 
 
-class _Replay:
+class Replay:
     """Whether progress is read again: the log of a job that was joined comes at once, up to where the job is now."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Compiling:
     def __init__(self, tell: Tell, clock: Callable[[], float] = time.monotonic) -> None:
         self._tell, self._clock = tell, clock
         self._began: tuple[float, int] | None = None
-        self._replay = _Replay()
+        self._replay = Replay()
 
     def __call__(self, line: str) -> None:
         """Tell what a line of the log means; lines that are no progress as they are."""
@@ -80,7 +80,7 @@ class Downloading:
     """Takes the lines of a download's log, and tells `progress {json}` as a `Transfer`, other lines as they are."""
 
     def __init__(self, tell: Tell, clock: Callable[[], float] = time.monotonic) -> None:
-        self._tell, self._clock, self._replay = tell, clock, _Replay()
+        self._tell, self._clock, self._replay = tell, clock, Replay()
         self._now: Transfer | None = None
 
     def __call__(self, line: str) -> None:

@@ -12,20 +12,23 @@ from typing import Any
 
 from invoke.context import Context
 
-from provisioning import fleet, job, sending
+from provisioning import fleet, sending
 from provisioning.asking import Askable, askable, question
 from provisioning.clients.dialogue import Parameters
 from provisioning.commands import load
 from provisioning.converge import survey
-from provisioning.errors import ConfigurationError, ExitCode
+from provisioning.errors import ConfigurationError, ExitCode, Interrupted
 from provisioning.host import Host
-from provisioning.inference.files import Files, Run
-from provisioning.inference.on_host import RESULT, Inference, job_name
+from provisioning.inference import ending
+from provisioning.inference.ending import Ending
+from provisioning.inference.files import Files, Run, files
+from provisioning.inference.on_host import LINES, RESULT, Inference, job_name
 from provisioning.inventory import HostEntry
-from provisioning.local_path import local_path
 from provisioning.outcome import Outcome
+from provisioning.progress import Sending
 from provisioning.report import Report
 from provisioning.resources.base import Tell
+from provisioning.transfer import Said
 from provisioning.wheel_store import sha256_of
 from provisioning.with_model import with_model
 
@@ -81,12 +84,15 @@ def infer(
         parameters = parameters.changed(name, value)
     asked = _asked(load(path, hosts), service, model)
     if stop:
-        return _stop(asked)
+        ended = ending.stop(asked, *(job_name(asked.service.name, single=single) for single in (True, False)))
+        print(f"{asked.name}: {'stopped' if ended else 'nothing to do: nothing is answered there'}")
+        return ExitCode.OK
     device = asked.entry.settings.build.device
     wanted = Wanted(asked, model, system, parameters.told(), batch or BATCH[device])
     dry = bool(ctx.config.run.dry)
     if input:
-        return _file(wanted, Files(local_path(input), local_path(output)), dry=dry)
+        with files(input, output) as its:
+            return _file(wanted, its, dry=dry)
     return _prompt(wanted, question(prompt, 'invoke infer "Why is the sky blue?"'), dry=dry)
 
 
@@ -112,6 +118,7 @@ def _prompt(wanted: Wanted, prompt: str, *, dry: bool) -> ExitCode:
         wanted,
         "one question",
         lambda host, inference, tell: inference.run(host, {**wanted.task, "prompt": prompt}, tell),
+        single=True,
         dry=dry,
     )
     if not dry:
@@ -123,65 +130,68 @@ def _prompt(wanted: Wanted, prompt: str, *, dry: bool) -> ExitCode:
     return ExitCode.OK
 
 
-def _file(wanted: Wanted, files: Files, *, dry: bool) -> ExitCode:
-    files.require()
-    key = wanted.key(files.input)
-    if files.finished(key):
-        print(f"nothing to do: {files.output} has the answers", file=sys.stderr)
-        files.conclude()
+def _file(wanted: Wanted, its: Files, *, dry: bool) -> ExitCode:
+    its.require()
+    key = wanted.key(its.input)
+    if its.finished(key):
+        print(f"nothing to do: {its.output} has the answers", file=sys.stderr)
+        its.conclude()
         return ExitCode.OK
     asked = f"{wanted.asked.name}, {wanted.asked.service.model}"
-    run = Run(key=key, input=str(files.input), asked=asked)
+    run = Run(key=key, input=its.name, asked=asked)
 
     def work(host: Host, inference: Inference, tell: Tell) -> str:
-        inference.make_folder(host, key)
         folder = inference.folder(key)
-        tell("sending the lines")
-        sending.send(host, files.input, f"{folder}/input.jsonl", account=inference.site.account)
+        if not inference.make_folder(host, key):
+            tell("sending the lines")
+            _send(host, its, f"{folder}/{LINES}", inference.site.account, tell)
         inference.run(host, {**wanted.task, "folder": folder, "batch": wanted.batch}, tell)
         tell("fetching the results")
-        with files.taking(run) as take:
+        with its.taking(run) as take:
             inference.fetch(host, key, take)
         inference.clear(host, key)
         return ""
 
-    _on_host(wanted, f"the lines of {files.input}", work, dry=dry)
+    _on_host(wanted, f"the lines of {its.name}", work, single=False, dry=dry)
     if not dry:
-        print(f"{files.conclude().answered} answers are in {files.output}", file=sys.stderr)
+        print(f"{its.conclude().answered} answers are in {its.output}", file=sys.stderr)
     return ExitCode.OK
 
 
-def _on_host(wanted: Wanted, what: str, work: Callable[[Host, Inference, Tell], str], *, dry: bool) -> str:
+def _send(host: Host, its: Files, path: str, account: str, tell: Tell) -> None:
+    length = its.input.stat().st_size
+    with Sending(tell, length).file(its.name, length) as on_sent:
+        sending.send(host, its.input, path, account=account, on_sent=on_sent)
+
+
+def _on_host(
+    wanted: Wanted, what: str, work: Callable[[Host, Inference, Tell], str], *, single: bool, dry: bool
+) -> str:
     """Look whether it can be done, and do it; give what `work` gives. Progress goes to standard error."""
     report, asked, given = Report(stderr=True), wanted.asked, [""]
+    watched = Ending(asked, job_name(asked.service.name, single=single))
 
     def on_host(host: Host, entry: HostEntry, outcome: Outcome) -> Outcome:
+        def tell(said: Said) -> None:
+            watched.check()
+            report.tell(host.name, said)
+
         inference = Inference(survey(host, entry), asked.service)
         inference.require(host, wanted.model)
         words = f"answer {what} with {asked.service.model}, as {asked.service.name} would"
         if dry:
             report.line(host.name, f"would {words}", "yellow")
             return outcome
-        with report.change(host.name, "infer", asked.service.name, words):
-            given[0] = work(host, inference, lambda said: report.tell(host.name, said))
+        with report.change(host.name, "infer", asked.service.name, words), watched.guarding():
+            inference.prepare(host, tell)
+            given[0] = work(host, inference, tell)
         return outcome
 
     try:
         (outcome,) = fleet.outcomes([asked.entry], on_host, report)
-    except KeyboardInterrupt as interrupted:
-        words = f"to end what goes on there: invoke infer --stop --hosts {asked.entry.name}"
-        raise KeyboardInterrupt(*interrupted.args, f"{words} --service {asked.service.name}") from None
+    except KeyboardInterrupt:
+        saved = "" if single else "The same command goes on behind the last line that was saved."
+        raise Interrupted(*filter(None, (watched.end(), saved))) from None
     if outcome.error:
         raise outcome.error
     return given[0]
-
-
-def _stop(asked: Askable) -> ExitCode:
-    """End what answers on the host; what was saved is gone on with by the same command."""
-    host = fleet.open_host(asked.entry)
-    try:
-        stopped = [job.stop(host, job_name(asked.service.name, single=single)) for single in (True, False)]
-    finally:
-        host.close()
-    print(f"{asked.name}: {'stopped' if any(stopped) else 'nothing to do: nothing is answered there'}")
-    return ExitCode.OK

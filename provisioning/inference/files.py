@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +20,10 @@ from typing import IO
 
 from pydantic import BaseModel, ValidationError
 
+from provisioning.asking import STDIN
 from provisioning.errors import ConfigurationError, ProvisioningError
+from provisioning.host import quote
+from provisioning.local_path import local_path
 from provisioning.whole_file import write_whole
 
 SHOWN = 10
@@ -42,6 +48,8 @@ class Files:
 
     input: Path
     output: Path
+    name: str
+    """What people call the input."""
 
     @property
     def malformed(self) -> Path:
@@ -56,9 +64,20 @@ class Files:
     def require(self) -> None:
         """Raise `ConfigurationError` where the input cannot be read, or the output not be written."""
         if not self.input.is_file() or not os.access(self.input, os.R_OK):
-            raise ConfigurationError(f"--input: {self.input} is not a file that can be read")
-        if not os.access(self.output.parent, os.W_OK | os.X_OK):
-            raise ConfigurationError(f"--output: nothing can be written into {self.output.parent.absolute()}")
+            raise ConfigurationError(
+                f"--input: {self.name} is not a file that can be read", remedy="Standard input is --input -"
+            )
+        if str(self.output) == STDIN:
+            raise ConfigurationError(
+                "--output: answers go to a file", cause="What was cut off is gone on with by its name."
+            )
+        folder = self.output.parent
+        if not folder.is_dir():
+            raise ConfigurationError(
+                f"--output: there is no folder {folder}", remedy=f"Make it: mkdir -p {quote(str(folder))}"
+            )
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ConfigurationError(f"--output: nothing can be written into {folder.absolute()}")
         if self.output.exists() and (not self.output.is_file() or self.output.samefile(self.input)):
             raise ConfigurationError(f"--output: {self.output} is the input itself, or not a file")
 
@@ -119,6 +138,19 @@ class Files:
             ),
             remedy=f"They are kept in {self.malformed}; the other {run.answered} have their answers in {self.output}.",
         )
+
+
+@contextmanager
+def files(input: str, output: str) -> Iterator[Files]:
+    """Give the files that were told; what standard input says (`-`) is in one meanwhile."""
+    there = local_path(output)
+    if input != STDIN:
+        yield Files(local_path(input), there, input)
+        return
+    with tempfile.NamedTemporaryFile(prefix="infer-", suffix=".jsonl") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+        file.flush()
+        yield Files(Path(file.name), there, "standard input")
 
 
 class Taker:

@@ -12,6 +12,7 @@ from provisioning import converge, job, made, probe, readiness, server_environme
 from provisioning.errors import JobError, ProvisioningError
 from provisioning.figures import size
 from provisioning.host import Host, as_account, quote
+from provisioning.inference.cache import Cache
 from provisioning.inference.progress import Answering
 from provisioning.resources import Program
 from provisioning.resources.base import Tell
@@ -21,6 +22,8 @@ from provisioning.site import LIBRARY, Site
 PROGRAM = Program(
     "infers", (*(f"infer{part}.py" for part in ("", "_engine", "_lines", "_results", "_run")), "serve_config.py")
 )
+LINES = "input.jsonl"
+"""The lines of a run, in its folder."""
 RESULT = "result "
 """How the line begins that holds the answer to a single question."""
 GIB = 1 << 30
@@ -54,7 +57,7 @@ class Inference:
         exports = "\n".join(f"export {name}={quote(value)}" for name, value in variables.items())
         told = f"exec /usr/bin/python3 -I {LIBRARY}/infer.py <<'END'\n{json.dumps(task)}\nEND"
         command = f"umask 077; cd {quote(self.cache)} || exit\n{exports}\n{told}"
-        script = f"set -eu\n{self._prepare()}\n{as_account(site.account, site.home, command)}"
+        script = as_account(site.account, site.home, command)
         return job.Job(job_name(self.service.name, single="prompt" in task), script, interruptible=False)
 
     def _variables(self) -> dict[str, str]:
@@ -74,14 +77,20 @@ class Inference:
         }
         return {name: value for name, value in folders.items() if name not in own}
 
-    def _prepare(self) -> str:
-        owner = f"-o {quote(self.site.account)} -g {quote(self.site.group)}"
-        return f"umask 022; mkdir -p /var/cache/vllm; install -d -m 700 {owner} {quote(self.cache)}"
+    def prepare(self, host: Host, tell: Tell) -> None:
+        """Bring the program, and the service's cache; both are recorded, for `remove`."""
+        wanted = (PROGRAM, Cache(self.cache, self.site.account, self.site.group, "700"))
+        for resource, answer in zip(wanted, probe.ask(host, [each.probe() for each in wanted]), strict=True):
+            actual = answer.require(host.name, resource.name)
+            if resource.diff(actual):
+                made.write(host, [(resource, actual)])
+                resource.apply(host, actual, tell)
 
-    def make_folder(self, host: Host, key: str) -> None:
-        """Make the folder of a run."""
+    def make_folder(self, host: Host, key: str) -> bool:
+        """Make the folder of a run; give whether its lines are there already, from one that was cut off."""
         folder = quote(self.folder(key))
-        host.run(f"set -eu\n{self._prepare()}\n{self._as_account(f'umask 077; mkdir -p {folder}')}")
+        command = f"umask 077; mkdir -p {folder} && {{ [ ! -f {folder}/{LINES} ] || echo there; }}"
+        return host.run(self._as_account(command)).stdout.strip() == "there"
 
     def clear(self, host: Host, key: str) -> None:
         """Forget a run."""
@@ -145,7 +154,6 @@ class Inference:
 
     def run(self, host: Host, task: Mapping[str, Any], tell: Tell) -> str:
         """Answer, or join who does; give the log. Raises `JobError` with the likely cause."""
-        _bring_program(host, tell)
         try:
             return job.run(host, self.job(task), Answering(tell))
         except JobError as error:
@@ -160,11 +168,3 @@ class Inference:
 def job_name(service: str, *, single: bool) -> str:
     """A single question does not wait for a file's thousands."""
     return f"infer-{service}{'-prompt' if single else ''}"
-
-
-def _bring_program(host: Host, tell: Tell) -> None:
-    (answer,) = probe.ask(host, [PROGRAM.probe()])
-    actual = answer.require(host.name, PROGRAM.name)
-    if PROGRAM.diff(actual):
-        made.write(host, [(PROGRAM, actual)])
-        PROGRAM.apply(host, actual, tell)

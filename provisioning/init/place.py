@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from provisioning.errors import ConfigurationError
+from provisioning.errors import ConfigurationError, Interrupted
 from provisioning.inventory_file import INVENTORY, LOCAL, PROJECT, label_of
 from provisioning.local_path import local_path
 
@@ -80,6 +80,8 @@ def draft(target: Path) -> Iterator[Draft]:
         if error.filename not in (str(made.path), str(target)):
             raise
         raise ConfigurationError(f"{label_of(target)} cannot be written", cause=error.strerror or str(error)) from error
+    except KeyboardInterrupt:
+        raise Interrupted("Nothing was written.") from None
     finally:
         with suppress(OSError):
             made.path.unlink()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from provisioning import job
+from provisioning.fetching import Fetching
 from provisioning.host import Host, quote
 from provisioning.resources.base import Difference, Resource, Tell
 
@@ -44,7 +45,7 @@ class Product(Resource):
 
     def apply(self, host: Host, actual: str, tell: Tell) -> None:
         """Run the job, or join it where it runs already."""
-        job.run(host, job.Job(self.job_name, self.script, self.state), tell)
+        job.run(host, job.Job(self.job_name, self.script, self.state), Fetching(tell))
 
     def undo(self, actual: str) -> str:
         """Remove what was made, unless something was there before."""

@@ -77,7 +77,7 @@ def test_one_question(there: tuple[Machine, Controller]) -> None:
 
 
 def test_a_file_is_gone_on_with_after_kills(there: tuple[Machine, Controller], tmp_path: Path) -> None:
-    """The job is killed between two batches, and the controller while it looks on: each line has one result."""
+    """Ctrl-C ends it; the job is killed, and the controller while it looks on: each line has one result."""
     machine, controller = there
     asked, answers = _ask(tmp_path)
     command = ("--input", str(asked), "--output", str(answers), "--batch", "4")
@@ -86,14 +86,21 @@ def test_a_file_is_gone_on_with_after_kills(there: tuple[Machine, Controller], t
     def saved() -> int:
         return int(machine.run(f"cat {results} 2>/dev/null | wc -l", check=False).stdout)
 
-    running = controller.start("infer", *command, *GREEDY)
+    left = controller.start("infer", *command, *GREEDY)
     wait_until(lambda: saved() >= 4, "first batch", 300)
+    left.send(signal.SIGINT)
+    interrupted = left.done(120)
+    assert (interrupted.code, "/demo answers no more" in interrupted.output) == (130, True), interrupted.output
+    assert not _answering(machine)
+    assert machine.run(f"cat {JOB}/status").stdout == "143\n", "it ended; it did not die"
+    before = saved()
+    assert 4 <= before < LINES
+    running = controller.start("infer", *command, *GREEDY)
+    wait_until(lambda: _answering(machine), "process", 120)
     machine.run(f"kill -KILL -$(cat {JOB}/pid)")
     killed = running.done(120)
     assert killed.code == 1, killed.output
     assert "it was killed" in killed.output
-    before = saved()
-    assert 4 <= before < LINES
     machine.run(f'printf \'{{"line": 29, "ans\' >>$(echo {results})')
     second = controller.start("infer", *command, *GREEDY)
     second.wait_for("infer: ", 120)
@@ -109,6 +116,10 @@ def test_a_file_is_gone_on_with_after_kills(there: tuple[Machine, Controller], t
     again = _infer(controller, *command)
     assert (again.code, "nothing to do" in again.output) == (1, True)
     assert machine.run("ls /var/cache/vllm/demo/infer").stdout == ""
+
+
+def _answering(machine: Machine) -> bool:
+    return machine.run("pgrep -f [i]nfer_run.py", check=False).returncode == 0
 
 
 def _exactly_once(answers: Path) -> None:

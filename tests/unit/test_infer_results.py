@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from provisioning.errors import ConfigurationError, ProvisioningError
 from provisioning.inference.files import Files, Run
+from provisioning.inference.files import files as files_of
 from provisioning.templates.infer_results import Results
 
 RUN = Run(key="k", input="asked.jsonl", asked="web1/demo, demo")
@@ -55,7 +56,11 @@ def test_what_a_power_failure_leaves_is_dropped(tmp_path: Path) -> None:
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
     (tmp_path / "asked.jsonl").write_text("{}\n")
-    return Files(tmp_path / "asked.jsonl", tmp_path / "answers.jsonl")
+    return _files(tmp_path / "asked.jsonl", tmp_path / "answers.jsonl")
+
+
+def _files(input: Path, output: Path) -> Files:
+    return Files(input, output, str(input))
 
 
 def _take(files: Files, *pieces: bytes) -> None:
@@ -96,12 +101,22 @@ def test_what_was_cut_off_leaves_nothing(files: Files) -> None:
 
 def test_mistakes_are_told_before_any_connection(files: Files, tmp_path: Path) -> None:
     files.require()
-    for wrong in (
-        Files(tmp_path / "none", files.output),
-        Files(files.input, files.input),
-        Files(files.input, tmp_path),
+    for wrong, words in (
+        (_files(tmp_path / "none", files.output), "Standard input is --input -"),
+        (_files(files.input, files.input), "is the input itself"),
+        (_files(files.input, tmp_path), "or not a file"),
+        (_files(files.input, Path("-")), "answers go to a file"),
+        (_files(files.input, tmp_path / "none" / "answers.jsonl"), "there is no folder .*\nMake it: mkdir -p "),
     ):
-        with pytest.raises(ConfigurationError):
+        with pytest.raises(ConfigurationError, match=words):
             wrong.require()
-    with pytest.raises(ConfigurationError, match="nothing can be written into"):
-        Files(files.input, tmp_path / "none" / "answers.jsonl").require()
+
+
+def test_standard_input_is_in_a_file_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "asked.jsonl").write_bytes(b'{"prompt": "\xff"}')
+    with (tmp_path / "asked.jsonl").open() as piped:
+        monkeypatch.setattr("sys.stdin", piped)
+        with files_of("-", "answers.jsonl") as files:
+            assert files.name == "standard input"
+            assert files.input.read_bytes() == b'{"prompt": "\xff"}'
+    assert not files.input.exists()

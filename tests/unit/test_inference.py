@@ -8,6 +8,7 @@ import pytest
 from sites import site, with_service
 
 from provisioning.errors import ProvisioningError
+from provisioning.inference.cache import Cache
 from provisioning.inference.on_host import GIB, Inference
 from provisioning.inference.progress import Answering
 from provisioning.transfer import Said
@@ -65,3 +66,9 @@ def test_progress_says_how_far_and_how_fast() -> None:
         "answering ██████████░░░░░░░░░░ 15 of 30 lines, 5.0 tokens/s, about 1:00 min left",
         "answering ░░░░░░░░░░░░░░░░░░░░ 0 of 0 lines",
     ]
+
+
+def test_its_folder_goes_again_where_it_made_it() -> None:
+    cache = Cache("/var/cache/vllm/demo", "vllm", "vllm", "700")
+    assert "rm -rf /var/cache/vllm/demo;" in cache.undo("absent\n")
+    assert cache.undo("700 vllm vllm\n") == ""

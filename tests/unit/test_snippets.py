@@ -121,14 +121,16 @@ def test_the_output_is_a_script(inventory: str, server: OpenAiServer, shell: str
 def test_another_host_is_reached_through_a_tunnel_and_needs_not_be_there(inventory: str) -> None:
     printed = curl(inventory, "--language", "curl", hosts="far").stdout
     (tunnel,) = (shlex.split(line) for line in printed.splitlines() if line.startswith("ssh "))
-    assert tunnel[-5:] == ["-p", "2222", "-J", "you@bastion:2200", "me@192.0.2.10"]
+    assert tunnel[-6:] == ["-p", "2222", "-J", "you@bastion:2200", "me@192.0.2.10", ">/dev/null"]
     local_port, there = tunnel[tunnel.index("-L") + 1].split(":", 1)
     assert there.startswith("127.0.0.1:")
     assert f"http://127.0.0.1:{local_port}/v1/chat/completions" in printed
     in_python = curl(inventory, "--language", "python", hosts="far").stdout
     assert (
-        shlex.join(tunnel).split(":")[1:]
-        == next(line for line in in_python.splitlines() if line.startswith("# ssh ")).split(":")[1:]
+        shlex.join(tunnel[:-1]).split(":")[1:]
+        == next(line for line in in_python.splitlines() if line.startswith("# ssh "))
+        .removesuffix(" >/dev/null")
+        .split(":")[1:]
     )
     ast.parse(in_python)
 
