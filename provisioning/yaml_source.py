@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import select
 from pathlib import Path
 
 import yaml
@@ -11,13 +14,14 @@ from provisioning.yaml_document import Document
 from provisioning.yaml_nodes import LOADER, MAX_DEPTH, MAX_NODES, Builder
 
 MAX_BYTES = 8 * 2**20
+PATIENCE = 30
+"""Seconds to wait for the first of it: what is read may be made meanwhile, as by `--inventory <(decrypt …)`."""
 
 
 def read(path: Path, label: str) -> Document:
     """Read a YAML file. Raises ConfigurationError where it cannot be read or is no YAML."""
     try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+        content = _content(path)
     except OSError as error:
         raise ConfigurationError(f"{label} cannot be read", cause=str(error.strerror)) from error
     if len(content) > MAX_BYTES:
@@ -27,6 +31,16 @@ def read(path: Path, label: str) -> Document:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ConfigurationError(f"{label} is not valid YAML", cause=f"{label}:{line}: is not UTF-8 text") from error
+
+
+def _content(path: Path) -> bytes:
+    """Give a file's content, or more of it than may be. Raises OSError, also where a FIFO has nobody who writes."""
+    # Who opens a FIFO waits without end for one who writes, unless told not to.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+        if not select.select([stream], [], [], PATIENCE)[0]:
+            raise TimeoutError(errno.ETIMEDOUT, f"Nobody has written anything into it for {PATIENCE} s")
+        os.set_blocking(stream.fileno(), True)
+        return stream.read(MAX_BYTES + 1)
 
 
 def parse(text: str, label: str) -> Document:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,43 @@ def test_files_that_would_take_all_memory_or_time(tmp_path: Path) -> None:
     memory = lambda: resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))  # noqa: E731
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=memory, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_fifo_is_read_if_somebody_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "inventory.yaml"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_text, args=(LISTED,), daemon=True)
+    writer.start()
+    assert list(load(path).hosts) == ["a"]
+    monkeypatch.setattr("provisioning.yaml_source.PATIENCE", 0.1)
+    with pytest.raises(ConfigurationError, match=r"inventory\.yaml cannot be read") as refused:
+        load(path)
+    assert "Nobody has written anything" in refused.value.cause
+
+
+ODD_FILES = {
+    "with a mark of byte order": b"\xef\xbb\xbf" + LISTED.encode(),
+    "with Windows' ends of lines": LISTED.replace("\n", "\r\n").encode(),
+    "in UTF-16": LISTED.encode("utf-16"),
+    "with zeros": LISTED.encode() + b"\0\0\n",
+    "in Latin-1": b"all: {hosts: {a: {x: \xe9}}}\n",
+    "of nothing": b"",
+    "of text": b"hello",
+}
+
+
+@pytest.mark.parametrize("kind", ODD_FILES)
+def test_odd_files(kind: str, folder: Path) -> None:
+    said = read(folder, ODD_FILES[kind])
+    assert bool(said) == (not kind.startswith("with a mark") and not kind.startswith("with Windows")), said
+
+
+def test_five_thousand_hosts(folder: Path) -> None:
+    """In as many lines as would fill a book."""
+    told = "{ansible_host: 192.0.2.1, services: {a: {model: m, port: %d}}, models: {m: {id: x/m}}, note: %s}"
+    lines = "".join(f"    host{n}: {told % (n + 1, 'x' * 900)}\n" for n in range(5000))
+    assert len(lines) > 5_000_000
+    assert not read(folder, f"all:\n  hosts:\n{lines}".encode())
 
 
 PROJECT = Path(__file__).parents[2]
