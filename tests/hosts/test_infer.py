@@ -21,7 +21,8 @@ from .serving import BOOT, QUESTION, free_port, served, settings, wait_until
 
 pytestmark = pytest.mark.timeout(1200)
 GREEDY = ("--temperature", "0", "--repetition-penalty", "1")
-BAD = {3: b"{not json", 7: b'{"question": "who?"}', 9: b"\xff\xfe", 12: b'["list"]', 20: b'{"prompt": 5}'}
+BAD = {3: b"{not json", 7: b'{"question": "who?"}', 9: b"\xff\xfe", 12: b'["list"]'}
+BAD |= {15: b'{"prompt": "Hi", "max_tokens": 0}', 20: b'{"prompt": 5}'}
 """Lines that cannot be answered, by their number."""
 LINES = 30
 SLOW = {"prompt": "Hello", "ignore_eos": True}
@@ -112,6 +113,7 @@ def test_a_file_is_gone_on_with_after_kills(there: tuple[Machine, Controller], t
     assert last.code == 1, last.output
     assert f"{len(BAD)} of {LINES} lines of {asked} have no answer" in last.output
     assert "line 9: it is not UTF-8 (byte 1)" in last.output
+    assert "line 15: its sampling parameters are wrong: max_tokens must be at least 1" in last.output
     _exactly_once(answers)
     again = _infer(controller, *command)
     assert (again.code, "nothing to do" in again.output) == (1, True)
