@@ -7,6 +7,7 @@ Exit codes: 0 stopped; 69 the port is taken; 78 wrong configuration.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -68,30 +69,10 @@ def serve(config: dict[str, Any], login: tuple[str, str] | None, over: threading
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(
         [*filter(None, [os.environ.get("NO_PROXY")]), "localhost", "127.0.0.1", "::1", config["listen"]]
     )
-    language = config["language"]
-    page = webui_page.page([Service(**each) for each in config["services"]], language)
+    page = webui_page.page([Service(**each) for each in config["services"]], config["language"])
     try:
-        _, _, shared = page.launch(
-            server_name=config["listen"],
-            server_port=config["port"],
-            auth=login,
-            auth_message=webui_words.say(language or "en", "login"),
-            share=config["share"],
-            i18n=webui_page.texts(language),
-            theme=webui_page.theme(),
-            head=webui_page.HEAD,
-            footer_links=[],
-            run_history=False,
-            ssr_mode=False,
-            pwa=False,
-            mcp_server=False,
-            enable_monitoring=False,
-            max_file_size=1,
-            app_kwargs={"middleware": [Middleware(Guard)], "docs_url": None, "redoc_url": None, "openapi_url": None},
-            inbrowser=False,
-            quiet=True,
-            prevent_thread_lock=True,
-        )
+        with contextlib.redirect_stdout(sys.stderr):  # Gradio tells of a link that could not be made
+            shared = _launch(page, config, login)
     except OSError as error:
         print(f"webui: {error}", file=sys.stderr)
         return UNAVAILABLE
@@ -99,6 +80,33 @@ def serve(config: dict[str, Any], login: tuple[str, str] | None, over: threading
     over.wait()
     page.close(verbose=False)
     return 0
+
+
+def _launch(page: Any, config: dict[str, Any], login: tuple[str, str] | None) -> str | None:
+    """Listen; give the public link, where one was asked for and made."""
+    language = config["language"]
+    _, _, shared = page.launch(
+        server_name=config["listen"],
+        server_port=config["port"],
+        auth=login,
+        auth_message=webui_words.say(language or "en", "login"),
+        share=config["share"],
+        i18n=webui_page.texts(language),
+        theme=webui_page.theme(),
+        head=webui_page.HEAD,
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        max_file_size=1,
+        app_kwargs={"middleware": [Middleware(Guard)], "docs_url": None, "redoc_url": None, "openapi_url": None},
+        inbrowser=False,
+        quiet=True,
+        prevent_thread_lock=True,
+    )
+    return str(shared) if shared else None
 
 
 if __name__ == "__main__":
