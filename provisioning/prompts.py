@@ -7,9 +7,9 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from provisioning.errors import DeclinedError, ProvisioningError
-from provisioning.local_path import local_path
 from provisioning.masking import hide
 
 _one_question_at_a_time = threading.Lock()
@@ -31,7 +31,7 @@ def ask_secret(what: str, *, variable: str) -> str | None:
 def read_secret_file(path: str) -> str:
     """Read a secret's first line from a file. Raises ValueError that says why it cannot be had."""
     try:
-        content = local_path(path).read_bytes()
+        content = Path(path).expanduser().read_bytes()
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
     except RuntimeError as error:  # whose home `~NAME` is

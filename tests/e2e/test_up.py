@@ -34,6 +34,7 @@ from hosts.serving import (
     settings,
     state,
     wait_until,
+    yielding,
 )
 from hosts.snapshot import snapshot
 from hosts.terminal import Terminal
@@ -178,13 +179,14 @@ def test_a_conversation_outlives_its_answers_and_its_connection(
     person.wait_for(f"asking demo ({story.machine.name}/demo)", "demo>")
     for text in ("temperature 0", "repetition_penalty 1", "ignore_eos true", f"max_tokens {LONG}"):
         say(person, f"/set {text}", text.partition(" ")[0])
-    before = metric(story.port, "generation_tokens_total")
-    person.type("Hello\r")
-    person.wait_for(QUESTIONS["Hello"])
-    person.type("\x03")
-    person.wait_for("(stopped; what has come is kept)", "demo>")
-    wait_until(lambda: metric(story.port, "num_requests_running") == 0, "end of the request", 60)
-    assert metric(story.port, "generation_tokens_total") - before < LONG
+    with yielding(story.machine):
+        before = metric(story.port, "generation_tokens_total")
+        person.type("Hello\r")
+        person.wait_for(QUESTIONS["Hello"])
+        person.type("\x03")
+        person.wait_for("(stopped; what has come is kept)", "demo>")
+        wait_until(lambda: metric(story.port, "num_requests_running") == 0, "end of the request", 60)
+        assert metric(story.port, "generation_tokens_total") - before < LONG
     line.cut()
     say(person, "/clear", "Forgotten")
     say(person, "/set ignore_eos", "max_tokens")
