@@ -209,8 +209,8 @@ def _demo(story: Story) -> dict[str, Any]:
 
 
 def _sampled(story: Story) -> float:
-    """When serve.py last read vLLM's counters, by the clock that machines share with this one."""
-    return float(json.loads(story.machine.run("cat /run/vllm/demo/metrics.json").stdout)["at"])
+    """When serve.py last read vLLM's counters, by the clock that machines share with this one; 0 before the first time."""
+    return float(json.loads(story.machine.run("cat /run/vllm/demo/metrics.json").stdout).get("at", 0))
 
 
 def test_status_counts_what_people_ask(story: Story) -> None:
