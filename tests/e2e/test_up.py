@@ -209,7 +209,7 @@ def _demo(story: Story) -> dict[str, Any]:
 
 
 def _sampled(story: Story) -> float:
-    """When serve.py last read vLLM's counters, by the clock that machines share with this one; 0 before the first time."""
+    """When serve.py last read vLLM's counters, by the clock that all machines share; 0 where it has not yet."""
     return float(json.loads(story.machine.run("cat /run/vllm/demo/metrics.json").stdout).get("at", 0))
 
 
