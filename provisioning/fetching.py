@@ -1,4 +1,4 @@
-"""How much of the packages that uv installs is there, from the lines of its log. Pure but for the clock."""
+"""How much of what is installed is there: from uv's lines, or those of download.sh. Pure but for the clock."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from provisioning.job import JOINED
-from provisioning.progress import Replay
+from provisioning.progress import Downloading, Replay
 from provisioning.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -26,12 +26,13 @@ class Fetching:
 
     def __init__(self, tell: Tell, clock: Callable[[], float] = time.monotonic) -> None:
         self._tell, self._clock, self._replay = tell, clock, Replay()
+        self._others = Downloading(tell, clock)
         self._sizes: dict[str, int] = {}
         self._there: set[str] = set()
         self._began: tuple[float, int] | None = None
 
     def __call__(self, line: str) -> None:
-        """Tell what a line of the log means; lines that are no progress as they are."""
+        """Tell what a line of the log means; one that is not uv's as `Downloading` does."""
         if begun := re.fullmatch(r"\s*Downloading (\S+) \(([0-9.]+)([KMG]iB)\)", line):
             self._sizes[begun[1]] = round(float(begun[2]) * UNITS[begun[3]])
         elif (arrived := re.fullmatch(r"\s*Downloaded (\S+)", line)) and arrived[1] in self._sizes:
@@ -39,7 +40,7 @@ class Fetching:
         else:
             if line == JOINED:
                 self._replay.begin()
-            self._tell(line)
+            self._others(line)
             return
         self._tell(self._now())
 

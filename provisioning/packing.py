@@ -15,6 +15,7 @@ from provisioning import commands, converge, fitting, fleet, job, lock, uv
 from provisioning.bundle import Bundle
 from provisioning.bundle_folder import Folder, Source
 from provisioning.errors import CommandError, ConfigurationError, ExitCode, ProvisioningError
+from provisioning.fetching import Fetching
 from provisioning.host import Host, as_account, quote
 from provisioning.inventory import HostEntry
 from provisioning.inventory_file import PROJECT
@@ -64,7 +65,7 @@ def _pack(host: Host, entry: HostEntry, outcome: Outcome, *, folder: Folder, mod
     with lock.locked(host, "bundle"), report.change(host.name, "bundle", str(folder.path), f"pack into {folder.path}"):
         tell = partial(report.tell, host.name)
         folder.begin()
-        job.run(host, job.Job("bundle", script(site, packed)), tell)
+        job.run(host, job.Job("bundle", script(site, packed)), Fetching(tell))
         sources = [*_packed(host, site)]
         sending = Sending(tell, sum(source.file.size for source in sources))
         for source in sources:

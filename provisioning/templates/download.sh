@@ -8,15 +8,38 @@ passes() { case $1 in 5|6|7|16|18|28|35|52|55|56|92) return 0 ;; *) return 1 ;; 
 shown() { printf %s "$1" | sed 's,//[^/]*@,//***@,'; }
 address() { printf 'url = "%s"\n' "$(printf %s "$1" | sed 's/[\\"]/\\&/g')"; }
 
+there() { stat -c %s "$part" 2>/dev/null || echo 0; }
+
+# told DONE SIZE RATE FINISHED: where the download stands, as the programs that download models say it.
+told() { printf 'progress {"done": %s, "size": %s, "rate": %s, "finished": %s, "of": 1}\n' "$1" "$2" "$3" "$4"; }
+
+# follow PID: tell it twice a second for as long as curl runs. The last of the answers tells how much is to come.
+follow() {
+    from=$(there) before=$from
+    while kill -0 "$1" 2>/dev/null; do
+        sleep 0.5
+        now=$(there)
+        rest=$(awk '/^HTTP\// { n = 0 } tolower($1) == "content-length:" { n = $2 + 0 } END { printf "%.0f", n }' \
+            "$part.head" 2>/dev/null)
+        rate=$(((now - before) * 2)) before=$now
+        [ "$rate" -lt 0 ] || told "$now" "$((${rest:-0} ? from + ${rest:-0} : 0))" "$rate" 0
+    done
+}
+
 fetch() {
     attempt=1
     name=$(shown "$1")
     while :; do
         [ -e "$part" ] && echo "resuming after $(stat -c %s "$part") bytes: $name" || echo "downloading $name"
-        words=$(address "$1" | curl --config - --fail --silent --show-error --location --connect-timeout 10 \
-            --speed-limit 1000 --speed-time 60 --continue-at - --output "$part" 2>&1)
-        code=$?
-        [ $code -eq 0 ] && return 0
+        : >"$part.head"
+        address "$1" | curl --config - --fail --silent --show-error --location --connect-timeout 10 \
+            --speed-limit 1000 --speed-time 60 --continue-at - --dump-header "$part.head" --output "$part" \
+            >"$part.said" 2>&1 &
+        follow $!
+        wait $!
+        code=$? words=$(cat "$part.said")
+        rm -f "$part.head" "$part.said"
+        [ $code -eq 0 ] && { told "$(there)" "$(there)" 0 1; return 0; }
         echo "warning: $name: $words (curl $code)"
         case $code in
             22) case $words in
