@@ -129,6 +129,8 @@ def _told(entry: HostEntry, looked: tuple[ahead.Question, str] | None) -> dict[s
     """A host as it is remembered; nothing where it cannot be: what a password opens is not written down."""
     if looked is None or entry.offline or looked[0].asked.prefix != becoming.check(None):
         return {}
+    if looked[0].sudo == "password":  # typed by a person: nobody would know it the next time
+        return {}
     target: dict[str, Any] | None = None
     if entry.ssh.connection != "local":
         from provisioning.fleet import target_of

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from provisioning import log_entries
 from provisioning.errors import NotReadyError
 from provisioning.host import Host, quote
-from provisioning.resources.base import Difference, Resource, Tell
-from provisioning.resources.service import ABSENT, FINGERPRINT, SHOWN, probed_state
+from provisioning.resources.base import Difference, Tell
+from provisioning.resources.service import ABSENT, FINGERPRINT, SHOWN, Supervised, probed_state
 from provisioning.resources.supervisor_service import SUPERVISORCTL, UP
 from provisioning.site import CONFIGURATION
 
@@ -22,7 +22,7 @@ PATIENCE = 180
 
 
 @dataclass(frozen=True)
-class ChatPage(Resource):
+class ChatPage(Supervised):
     """The page, kept by systemd or supervisord; with `wanted` false, one that runs is stopped and stays so."""
 
     url: str
@@ -37,16 +37,6 @@ class ChatPage(Resource):
     def name(self) -> str:
         """`chat page`."""
         return "chat page"
-
-    @staticmethod
-    def is_there(found: Mapping[str, str]) -> bool:
-        """Whether the supervisor knows it."""
-        return found.get("active", ABSENT) != ABSENT
-
-    @staticmethod
-    def is_stopped(found: Mapping[str, str]) -> bool:
-        """Whether it does not run."""
-        return found.get("active") in ("inactive", "failed")
 
     @staticmethod
     def serves(found: Mapping[str, str]) -> bool:

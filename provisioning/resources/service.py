@@ -47,8 +47,22 @@ def probed_state(actual: str) -> dict[str, str]:
     return dict(row.split("=", 1) for row in actual.splitlines() if "=" in row)
 
 
+class Supervised(Resource):
+    """What systemd or supervisord keeps running, by what its probe found."""
+
+    @staticmethod
+    def is_there(found: Mapping[str, str]) -> bool:
+        """Whether the supervisor knows it."""
+        return found.get("active", ABSENT) != ABSENT
+
+    @staticmethod
+    def is_stopped(found: Mapping[str, str]) -> bool:
+        """Whether nothing of it runs, and nothing will by itself."""
+        return found.get("active") in ("inactive", "failed")
+
+
 @dataclass(frozen=True)
-class Service(Resource):
+class Service(Supervised):
     """A service that runs with `fingerprint`, is ready, and starts at boot if `enabled`."""
 
     service: str
@@ -63,16 +77,6 @@ class Service(Resource):
     def name(self) -> str:
         """`service NAME`."""
         return f"service {self.service}"
-
-    @staticmethod
-    def is_there(found: Mapping[str, str]) -> bool:
-        """Whether the supervisor knows the service."""
-        return found.get("active", ABSENT) != ABSENT
-
-    @staticmethod
-    def is_stopped(found: Mapping[str, str]) -> bool:
-        """Whether nothing of it runs, and nothing will by itself."""
-        return found.get("active") in ("inactive", "failed")
 
     @staticmethod
     def serves(found: Mapping[str, str]) -> bool:
