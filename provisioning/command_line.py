@@ -60,6 +60,7 @@ def command(body: Body) -> Body:
         from provisioning.errors import ExitCode, Interrupted, ProvisioningError
 
         try:
+            _require_a_folder()
             with _shared(options := _given(kwargs, texts)):
                 if "rolling" in signature.parameters:
                     options["rolling"] = {name: options.pop(name) for name in _ROLLING if name in options}
@@ -141,6 +142,16 @@ class WithOptionalWord(Task[Body]):
         for argument in arguments:
             argument.positional &= given
         return arguments
+
+
+def _require_a_folder() -> None:
+    """Raise `ConfigurationError` where the working directory is gone: no path could be told from there."""
+    from provisioning.errors import ConfigurationError
+
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise ConfigurationError("the folder that this is run in was removed", remedy="Go to another: cd") from error
 
 
 def _given(options: dict[str, Any], texts: Collection[str]) -> dict[str, Any]:

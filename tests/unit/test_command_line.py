@@ -55,6 +55,16 @@ def invoke(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
 
 
+@pytest.mark.parametrize("task", ["plan", "provision"])
+def test_a_folder_that_was_removed(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    done = invoke(task, "--hosts", "nosuch")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "✗ the folder that this is run in was removed\n  → Go to another: cd\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
