@@ -82,8 +82,9 @@ class FaultyHandler(BaseHTTPRequestHandler):
                 piece = body.read(min([step, *(stop - record.sent for stop in stops if stop > record.sent)]))
                 if not piece:
                     return
-                self.wfile.write(flipped(piece, faults.flip_at, record.sent))
-                record.sent += len(piece)
+                start = record.sent
+                record.sent += len(piece)  # before it goes out: whoever has it all may count at once
+                self.wfile.write(flipped(piece, faults.flip_at, start))
                 own.wait(len(piece))
                 self.owner.throttle.wait(len(piece))
             self.close_connection = True
