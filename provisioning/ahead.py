@@ -24,7 +24,7 @@ from provisioning.whole_file import write_whole
 if TYPE_CHECKING:
     from provisioning.inventory import HostEntry
 
-Questions = Callable[[Sequence[probe.Probed]], "tuple[str, list[str]] | None"]
+Questions = Callable[[Sequence[probe.Probed]], "tuple[str, list[probe.Probe]] | None"]
 """From what answered the questions for facts: how root is become, and the probes that follow; None if they do not."""
 
 
@@ -35,21 +35,25 @@ class Question:
     asked: Asked
     sudo: str
     """How root is become, as a host says it (`Host.sudo`)."""
-    probes: tuple[str, ...]
+    probes: tuple[probe.Probe, ...]
 
     def put(self, host: Host) -> tuple[list[probe.Probed], list[probe.Probed]]:
         """Ask both in one round trip. What was not answered is empty: it went wrong."""
-        tags, limit = (probe.new_tag(), probe.new_tag()), host.look_timeout
-        first = self.asked.prefix + probe.together(self.asked.probes, tags[0], limit)
-        script = f"{first}\n{host.inner(probe.together(self.probes, tags[1], limit), self.sudo)}"
+        parts = [self.asked.probes, self.probes]
+        if self.sudo == "none":  # one shell does for both
+            parts = [parts[0] + parts[1]]
+        tags, limit = [probe.new_tag() for _ in parts], host.look_timeout
+        first, *second = (probe.together(part, tag, limit) for part, tag in zip(parts, tags, strict=True))
+        script = "\n".join([self.asked.prefix + first, *(host.inner(each, self.sudo) for each in second)])
         output = host.run(script, as_root=False, check=False).stdout
         found: list[list[probe.Probed]] = []
-        for tag, probes in zip(tags, (self.asked.probes, self.probes), strict=True):
+        for tag, part in zip(tags, parts, strict=True):
             try:
-                found.append(probe.parse(output, tag, len(probes), limit))
+                found.append(probe.parse(output, tag, len(part), limit))
             except ProbeError:
                 found.append([])
-        return found[0], found[1]
+        count = len(self.asked.probes)
+        return (found[0], found[1]) if len(found) == 2 else (found[0][:count], found[0][count:])
 
 
 class Ahead:
@@ -61,7 +65,7 @@ class Ahead:
         self._facts: tuple[Asked, Sequence[probe.Probed]] | None = None
         self._follow = follow
         self._record = _Record(entry)
-        self._known: dict[str, probe.Probed] = {}
+        self._known: dict[probe.Probe, probe.Probed] = {}
 
     def facts(self, host: Host, asked: Asked) -> list[probe.Probed]:
         """Ask for facts, and along with them what followed from the last ones."""
@@ -78,10 +82,10 @@ class Ahead:
         """Ask both, and keep what answered the second; nothing where the first was not answered."""
         facts, states = question.put(host)
         answered = zip(question.probes, states, strict=True) if states else ()
-        self._known = {text: answer for text, answer in answered if not answer.exit_code}
+        self._known = {each: answer for each, answer in answered if not answer.exit_code}
         return facts
 
-    def ask(self, host: Host, probes: Sequence[str]) -> list[probe.Probed]:
+    def ask(self, host: Host, probes: Sequence[probe.Probe]) -> list[probe.Probed]:
         """Give the answers that are known already, if every one of them is; else ask."""
         known, self._known = self._known, {}
         answers = [known[each] for each in probes] if known.keys() >= set(probes) else probe.ask(host, probes)
@@ -109,7 +113,7 @@ class _Record:
         name = hashlib.sha256(repr(reached).encode(errors="surrogateescape")).hexdigest()[:32]
         self._file = data_folder("facts") / f"{name}.json"
 
-    def read(self, questions: Sequence[str]) -> list[probe.Probed]:
+    def read(self, questions: Sequence[probe.Probe]) -> list[probe.Probed]:
         """The answers to these questions; none where there is no record of them."""
         with suppress(OSError, ValueError, KeyError, TypeError):
             found: Any = json.loads(self._file.read_text("utf-8"))
@@ -117,7 +121,7 @@ class _Record:
                 return [probe.Probed(0, str(answer)) for answer in found["answers"]]
         return []
 
-    def write(self, questions: Sequence[str], answers: Sequence[probe.Probed]) -> None:
+    def write(self, questions: Sequence[probe.Probe], answers: Sequence[probe.Probed]) -> None:
         """Note what was answered. Where that cannot be written the next look takes a round trip more."""
         with suppress(OSError):
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -125,5 +129,5 @@ class _Record:
             write_whole(self._file, text, mode=0o600)
 
 
-def _digest(questions: Sequence[str]) -> str:
+def _digest(questions: Sequence[probe.Probe]) -> str:
     return hashlib.sha256(repr(list(questions)).encode()).hexdigest()

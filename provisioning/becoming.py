@@ -26,15 +26,16 @@ NO_SUDO = {
 
 
 def check(password: str | None) -> str:
-    """Shell that sets `sudo_answer`: `root`, `free`, `password`, `missing`, or sudo's words.
+    """Shell that sets `identity` to id's words, and `sudo_answer`: `root`, `free`, `password`, `missing`, or sudo's.
 
     A known password is offered once, with nothing behind it: sudo takes every further line for another attempt.
     """
     offer = "sudo -k -n true" if password is None else f"printf '%s\\n' {quote(password)} | sudo -k -S -p '' true"
     return (
-        'if [ "$(id -u)" = 0 ]; then sudo_answer=root; elif ! command -v sudo >/dev/null 2>&1; then '
-        "sudo_answer=missing; elif sudo -k -n true 2>/dev/null; then sudo_answer=free; "
-        f"elif sudo_answer=$({offer} 2>&1); then sudo_answer=password; fi\nexport sudo_answer\n"
+        'export LC_ALL=C; identity=$(id); case $identity in "uid=0("* | "uid=0 "*) sudo_answer=root ;; '
+        "*) if ! command -v sudo >/dev/null 2>&1; then sudo_answer=missing; "
+        "elif sudo -k -n true 2>/dev/null; then sudo_answer=free; "
+        f"elif sudo_answer=$({offer} 2>&1); then sudo_answer=password; fi ;; esac\nexport identity sudo_answer\n"
     )
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 BROKEN_CONNECTIONS = 5
 """Attempts at one host when its connection breaks in the middle, and can be made again (see `retry`)."""
 
-Ask = Callable[[Host, Sequence[str]], Sequence[probe.Probed]]
+Ask = Callable[[Host, Sequence[probe.Probe]], Sequence[probe.Probed]]
 """Runs probes on a host and gives an answer for each, as `probe.ask` does."""
 
 
@@ -64,15 +64,17 @@ def _site(entry: HostEntry, found: facts.Facts) -> Site:
     return Site(entry.name, entry.settings, found, entry.verification, entry.offline)
 
 
-def ahead_of(entry: HostEntry, steps: Sequence[str], more: Callable[[Site], list[str]] = lambda site: []) -> Ahead:
+def ahead_of(
+    entry: HostEntry, steps: Sequence[str], more: Callable[[Site], list[probe.Probe]] = lambda site: []
+) -> Ahead:
     """Give what asks along with the facts what these steps would look at, and `more` before it; see `Ahead`."""
 
-    def follow(answers: Sequence[probe.Probed]) -> tuple[str, list[str]] | None:
+    def follow(answers: Sequence[probe.Probed]) -> tuple[str, list[probe.Probe]] | None:
         # What was recorded may be of another version of this program, or name versions that do not fit any more.
         with suppress(ProvisioningError, LookupError, ValueError):
             found = facts.recalled(answers, entry.ssh.become is not False)
             if found and not (site := _site(entry, found)).must_look_for_downloads:
-                return found.sudo, [*more(site), *(resource.probe() for _, resource in _resources(site, steps))]
+                return found.sudo, [*more(site), *(resource.question() for _, resource in _resources(site, steps))]
         return None
 
     return Ahead(entry, follow)
@@ -97,11 +99,11 @@ def look(host: Host, site: Site, steps: Sequence[str], *, ask: Ask = probe.ask) 
     """Probe all resources of the steps and compare: one round trip. `ask` may ask for more in the same one."""
     resources = _resources(site, steps)
     with phase(host, "while its state was looked at"):
-        answers = ask(host, [resource.probe() for _, resource in resources])
+        answers = ask(host, [resource.question() for _, resource in resources])
     looked = []
     for (step, resource), answer in zip(resources, answers, strict=True):
         actual = answer.require(host.name, resource.name)
-        looked.append(Looked(step, resource, actual, resource.diff(actual)))
+        looked.append(Looked(step, resource, actual, resource.difference(actual)))
     return looked
 
 
@@ -184,9 +186,9 @@ def _apply_step(host: Host, differing: Sequence[Looked], report: Report, outcome
 
 def _verify(host: Host, resources: Sequence[Resource]) -> None:
     """Probe again: a resource that still differs has failed, whatever the exit code said."""
-    answers = probe.ask(host, [resource.probe() for resource in resources])
+    answers = probe.ask(host, [resource.question() for resource in resources])
     for resource, answer in zip(resources, answers, strict=True):
-        if difference := resource.diff(answer.require(host.name, resource.name)):
+        if difference := resource.difference(answer.require(host.name, resource.name)):
             raise NotConvergedError(
                 f"{host.name}: {resource.name} was changed without complaint and still differs", cause=difference.text
             )

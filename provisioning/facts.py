@@ -10,6 +10,7 @@ from provisioning import becoming, gpus, probe
 from provisioning.gpus import Gpu
 from provisioning.host import Host, quote
 from provisioning.masking import server_of
+from provisioning.shell_reading import PYTHON_VERSION, show
 
 SYSTEM_ACCOUNT = "vllm"
 """The account that serves on hosts where we connect as root: root never serves."""
@@ -30,34 +31,61 @@ SYSTEM_PYTHON = {
     ("ubuntu", "24.04"): "3.12",
 }
 
-_ACCOUNT = f'account={{account}}; [ "$account" != auto ] || {{{{ [ "$(id -u)" = 0 ] && account={SYSTEM_ACCOUNT} '
-_ACCOUNT += "|| account=$(id -un); }}; "
+# `identity` is what `becoming.check` heard of `id`.
+_ACCOUNT = f"""account={{account}}
+[ "$account" != auto ] || case $identity in
+    "uid=0("* | "uid=0 "*) account={SYSTEM_ACCOUNT} ;;
+    *) account=$(id -un) ;;
+esac
+entry=$(getent passwd -- "$account")
+printf '%s\\n' "$account" "$entry" "$(id -gn -- "$account" 2>/dev/null)"
+home=${{{{entry%:*}}}}; home=${{{{home##*:}}}}
+"""
+"""Shell that prints the account, its entry and its group, a line each, and sets `home`."""
+
+_PYTHONS = (
+    PYTHON_VERSION
+    + r"""
+start_python() { "$1" -ISc 'import sys; print("%d.%d" % sys.version_info[:2])'; }
+for p in /usr/bin/python3 /usr/bin/python3.[0-9]* /usr/local/bin/python3 /usr/local/bin/python3.[0-9]*; do
+    case $p in *-config | *[*]*) continue ;; esac
+    if [ -x "$p" ]; then python_version "$p"; echo "$p $version"; fi
+done"""
+)
+
+# The same compiler under another name is not started a second time.
+_COMPILERS = r"""
+version_of() { "/usr/bin/$1" -dumpfullversion 2>/dev/null; }
+for c in gcc g++; do
+    [ -x "/usr/bin/$c" ] && plain=$(version_of $c) || plain=
+    echo "$c $plain"
+    for path in /usr/bin/$c-[0-9]*; do
+        name=${path##*/}
+        [ -x "$path" ] || { case $name in *[*]*) ;; *) echo "$name " ;; esac; continue; }
+        if [ "$path" -ef "/usr/bin/$c" ]; then echo "$name $plain"; else echo "$name $(version_of "$name")"; fi
+    done
+done"""
 
 _PROBES = {
-    "user": "id; printf '%s\\n' \"$HOME\"",
-    "account": _ACCOUNT + 'printf "%s\\n" "$account"; getent passwd -- "$account"; id -gn -- "$account" 2>/dev/null; :',
-    "os": "cat /etc/os-release",
+    "user": 'printf \'%s\\n\' "$identity" "$HOME"',
+    "account": _ACCOUNT,
+    "os": show("/etc/os-release"),
     "machine": "uname -mr; nproc; grep -m1 -E '^(flags|Features)' /proc/cpuinfo; :",
     "topology": "lscpu -p=CPU,CORE,SOCKET,NODE 2>/dev/null; :",
     # The limits are those of a container, whose /proc/meminfo speaks of the machine around it.
-    "memory": "grep -E '^(MemTotal|MemAvailable):' /proc/meminfo; "
-    "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null; :",
+    "memory": 'while read -r name size unit; do case $name in MemTotal: | MemAvailable:) echo "$name $size $unit" ;; '
+    "esac; [ $name != MemAvailable: ] || break; done </proc/meminfo; "
+    + "; ".join(map(show, ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"))),
     # The name of the library tells it: /usr/lib/systemd/libsystemd-shared-252.so, or with Debian's own revision behind.
-    "init": "[ -d /run/systemd/system ] || { echo none; exit 0; }; echo systemd; "
-    "for f in /usr/lib/systemd/libsystemd-shared-[0-9]* /usr/lib/*/systemd/libsystemd-shared-[0-9]*; do "
-    '[ -e "$f" ] && { version=${f##*-shared-}; echo "systemd ${version%.so}"; exit 0; }; done; systemctl --version',
-    # What links to a file called python3.N is Python 3.N: to start each to hear it say so is what costs most here.
-    "python": "for p in /usr/bin/python3 /usr/bin/python3.[0-9]* /usr/local/bin/python3 "
-    "/usr/local/bin/python3.[0-9]*; do "
-    'case $p in *-config|*[*]*) continue;; esac; [ -x "$p" ] || continue; '
-    'file=$(readlink -f "$p"); version=${file##*/python}; case $version in 3.*[!0-9]*|3.|[!3]*|3) '
-    'version=$("$p" -ISc \'import sys; print("%d.%d" % sys.version_info[:2])\' 2>/dev/null);; esac; '
-    'echo "$p $version"; done; :',
-    "manager": f"cat {MANAGER_RECORD} 2>/dev/null; :",
-    "compilers": "cd /usr/bin; for c in gcc g++ gcc-[0-9]* g++-[0-9]*; do case $c in *[*]*) continue;; esac; "
-    '[ -x "$c" ] || { echo "$c "; continue; }; printf "%s %s\\n" "$c" "$($c -dumpfullversion 2>/dev/null)"; done',
+    "init": "if [ -d /run/systemd/system ]; then echo systemd; version=; "
+    "for file in /usr/lib/systemd/libsystemd-shared-[0-9]* /usr/lib/*/systemd/libsystemd-shared-[0-9]*; do "
+    '! [ -e "$file" ] || { version=${file##*-shared-}; version=${version%.so}; }; done; '
+    'if [ -n "$version" ]; then echo "systemd $version"; else systemctl --version; fi; else echo none; fi',
+    "python": _PYTHONS,
+    "manager": show(MANAGER_RECORD),
+    "compilers": _COMPILERS,
     "libc": "getconf GNU_LIBC_VERSION 2>/dev/null; :",
-    "wheel": f"cat {INSTALLED_WHEEL} 2>/dev/null; :",
+    "wheel": show(INSTALLED_WHEEL),
     "nvidia": gpus.PROBE,
 }
 
@@ -125,7 +153,6 @@ class Facts:
 
 
 # `~` in `$path` is the home of the account that serves.
-_HOME = 'home=$(getent passwd -- "$account" | cut -d: -f6); '
 _EXPAND = 'case $path in "~"*) path="${home:-/var/lib/$account}${path#"~"}";; esac; '
 
 
@@ -133,7 +160,7 @@ _EXPAND = 'case $path in "~"*) path="${home:-/var/lib/$account}${path#"~"}";; es
 class Asked:
     """What is asked for facts, by the connecting user: probes, and what runs before them."""
 
-    probes: tuple[str, ...]
+    probes: tuple[probe.Probe, ...]
     prefix: str = field(repr=False)
     """May hold the password for sudo."""
 
@@ -162,14 +189,13 @@ def recalled(answers: Sequence[probe.Probed], may_become: bool) -> Facts | None:
     return replace(_parse(text), sudo=sudo) if sudo in ("none", "free", "password") else None
 
 
-_MORE = ("folders", "sudo")
+_MORE = ("sudo",)
 """What is asked beyond `_PROBES`, in this order."""
 
 
-def _probes(account: str, conda_path: str, model_paths: Sequence[str]) -> dict[str, str]:
-    probes = {**_PROBES, "account": _PROBES["account"].format(account=quote(account))}
-    probes["folders"] = (
-        f"{probes['account'].split('printf')[0]}{_HOME}path={quote(conda_path)}; {_EXPAND}"
+def _probes(account: str, conda_path: str, model_paths: Sequence[str]) -> dict[str, probe.Probe]:
+    folders = (
+        f"path={quote(conda_path)}; {_EXPAND}"
         '[ ! -e "$path/bin/conda" ] || echo conda; '
         + "".join(
             f"path={quote(path)}; {_EXPAND}"
@@ -179,8 +205,9 @@ def _probes(account: str, conda_path: str, model_paths: Sequence[str]) -> dict[s
         )
         + ":"
     )
+    probes = {**_PROBES, "account": _PROBES["account"].format(account=quote(account)) + folders}
     probes["sudo"] = 'printf %s "$sudo_answer"'
-    return probes
+    return {name: probe.Probe(script, isolated=name == "nvidia") for name, script in probes.items()}
 
 
 # Prints the HTTP status, `connects` where only that can be tried, or why not. A bare host has no curl, but it has bash.
@@ -230,8 +257,8 @@ def _parse(text: dict[str, str]) -> Facts:
     identity, user_home, *_ = text["user"].splitlines()
     # An account without a name is known by its number.
     uid, user = re.findall(r"uid=(\d+)(?:\(([^)]*)\))?", identity)[0]
-    account, *entry = text["account"].splitlines()
-    passwd = entry[0].split(":") if entry and entry[0].count(":") >= 6 else None
+    account, entry, group, *folders = text["account"].splitlines()
+    passwd = entry.split(":") if entry.count(":") >= 6 else None
     os_release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', text["os"], re.MULTILINE))
     machine = text["machine"].splitlines()
     kernel, _, architecture = machine[0].rpartition(" ")
@@ -245,7 +272,7 @@ def _parse(text: dict[str, str]) -> Facts:
         user_home=user_home,
         account=account,
         account_exists=passwd is not None,
-        group=entry[1] if passwd and len(entry) > 1 else account,
+        group=(passwd and group) or account,
         home=passwd[5] if passwd else f"/var/lib/{account}",
         os_id=os_release.get("ID", ""),
         os_version=os_release.get("VERSION_ID", ""),
@@ -264,10 +291,10 @@ def _parse(text: dict[str, str]) -> Facts:
         versioned_compilers={name: version for name, version in compilers.items() if "-" in name},
         gpus=gpus.parse(text["nvidia"]),
         gpu_complaint=gpus.complaint(text["nvidia"]),
-        conda_present="conda" in text["folders"].splitlines(),
+        conda_present="conda" in folders,
         glibc=text["libc"].strip().rpartition(" ")[2],
         installed_wheel=text["wheel"].strip(),
-        model_revisions=dict(row.split("\t", 1) for row in text["folders"].splitlines() if "\t" in row),
+        model_revisions=dict(row.split("\t", 1) for row in folders if "\t" in row),
     )
 
 

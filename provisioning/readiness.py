@@ -113,7 +113,10 @@ printf '\\001{tag} %s %s\\n' "$answer" "$message"
 def phase(service: str) -> str:
     """Shell that prints the phase that serve.py last wrote."""
     state = quote(f"/run/vllm/{service}/state.json")
-    return f'sed -n \'s/.*"phase": "\\([a-z]*\\)".*/phase=\\1/p\' {state} 2>/dev/null; echo'
+    return (
+        f"state=; ! [ -r {state} ] || IFS= read -r state <{state} || :; "
+        """case $state in *'"phase": "'*) state=${state#*\'"phase": "\'}; echo "phase=${state%%\'"\'*}" ;; esac"""
+    )
 
 
 def restart(host: Host, service: str, *, stop: str, start: str, lost: str, log: str, tell: Tell) -> None:

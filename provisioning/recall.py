@@ -24,6 +24,7 @@ from provisioning.host import Host, network_environment
 from provisioning.masking import masked
 from provisioning.outcome import Outcome
 from provisioning.parallel import all_succeed
+from provisioning.probe import OnDisk, Probe
 from provisioning.profile import PROFILE
 from provisioning.transport.base import Transport
 from provisioning.transport.local import LocalTransport
@@ -144,9 +145,9 @@ def _told(entry: HostEntry, looked: tuple[ahead.Question, str] | None) -> dict[s
         "target": target,
         "look_timeout": entry.settings.look_timeout,
         "silence_timeout": entry.settings.silence_timeout,
-        "facts": question.asked.probes,
+        "facts": [asdict(each) for each in question.asked.probes],
         "sudo": question.sudo,
-        "probes": question.probes,
+        "probes": [asdict(each) for each in question.probes],
         "answers": answers,
     }
 
@@ -155,15 +156,19 @@ def _answers_as_it_did(host: Mapping[str, Any]) -> bool:
     transport, environment = _way_to(host)
     limits = {name: host[name] for name in ("look_timeout", "silence_timeout")}
     reached = Host(host["name"], transport, environment=environment, **limits)
-    asked = Asked(tuple(host["facts"]), becoming.check(None))
+    asked = Asked(tuple(map(_probe, host["facts"])), becoming.check(None))
     try:
         with PROFILE.phase(host["name"], "look"):
-            facts, states = ahead.Question(asked, host["sudo"], tuple(host["probes"])).put(reached)
+            facts, states = ahead.Question(asked, host["sudo"], tuple(map(_probe, host["probes"]))).put(reached)
     except Exception:  # whatever it is, the whole way meets it again, and tells
         return False
     finally:
         reached.close()
     return bool(facts and states) and ahead.digest([*facts, *states]) == host["answers"]
+
+
+def _probe(told: Mapping[str, Any]) -> Probe:
+    return Probe(told["script"], tuple(OnDisk(**each) for each in told["unless"]), told["isolated"])
 
 
 def _way_to(host: Mapping[str, Any]) -> tuple[Transport, str]:

@@ -79,7 +79,7 @@ def look(host: Host, entry: HostEntry, fared: Fared) -> Site:
     outcome, ahead = fared.outcome, converge.ahead_of(entry, steps.SERVE, _questions)
     outcome.site = site = converge.survey(host, entry, ahead=ahead)
 
-    def ask(host: Host, probes: Sequence[str]) -> list[probe.Probed]:
+    def ask(host: Host, probes: Sequence[probe.Probe]) -> list[probe.Probed]:
         questions = _questions(site)
         answers = ahead.ask(host, [*questions, *probes])
         fared.services = _answers(site, answers[: len(questions)])
@@ -103,8 +103,8 @@ def look_at_services(host: Host, site: Site) -> list[ServiceStatus]:
     return _answers(site, probe.ask(host, _questions(site), timeout=PATIENCE))
 
 
-def _questions(site: Site) -> list[str]:
-    return [part for each in kept_by(site) for part in (each.probe(), _details(each))]
+def _questions(site: Site) -> list[probe.Probe]:
+    return [probe.Probe(part) for each in kept_by(site) for part in (each.probe(), _details(each))]
 
 
 def _details(each: Kept) -> str:

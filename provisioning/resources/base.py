@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from provisioning.host import Host
 from provisioning.masking import masked
+from provisioning.probe import AS_WANTED, OnDisk, Probe
 from provisioning.transfer import Said
 
 Tell = Callable[[Said], None]
@@ -35,6 +36,18 @@ class Resource(ABC):
     @abstractmethod
     def probe(self) -> str:
         """Give read-only shell that prints the actual state and exits 0; cheap, for it runs on every run."""
+
+    def on_disk(self) -> tuple[OnDisk, ...]:
+        """Name the files and folders that tell, alone, that it is as it should be; none where it takes more."""
+        return ()
+
+    def question(self) -> Probe:
+        """Give what a look asks: `probe`, unless what is on disk answers it."""
+        return Probe(self.probe(), self.on_disk())
+
+    def difference(self, answer: str) -> Difference | None:
+        """Compare desired state with the answer to `question`."""
+        return None if answer.strip() == AS_WANTED else self.diff(answer)
 
     @abstractmethod
     def diff(self, actual: str) -> Difference | None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from provisioning.facts import STATE
 from provisioning.host import Host, quote
+from provisioning.masking import masked
+from provisioning.probe import OnDisk
 from provisioning.resources.base import Difference, Resource, Tell
 
 ABSENT = "absent"
@@ -52,6 +54,13 @@ class File(Resource):
             f"elif [ -e {path} ]; then stat -c '%a %U %G' {path} && {read}; else echo {ABSENT}; fi"
         )
 
+    def on_disk(self) -> tuple[OnDisk, ...]:
+        """Name it with the content of a new one, if that would be left alone; the hash of a secret is kept nowhere."""
+        content = self.desired(ABSENT)
+        if self.secret or masked(content) != content or (callable(self.content) and self.content(content) != content):
+            return ()
+        return (OnDisk(self.path, f"{self.mode} {self.owner} {self.group}", _sha256(content)),)
+
     def diff(self, actual: str) -> Difference | None:
         """Compare content, owner, group and mode."""
         state, _, encoded = actual.strip().partition("\n")
@@ -61,7 +70,7 @@ class File(Resource):
         if state not in (ABSENT, wanted_state):
             lines.append(f"{self.path}: {state} → {wanted_state} (mode, owner, group)")
         if self.secret:
-            if encoded.strip() != hashlib.sha256(desired.encode(errors="surrogateescape")).hexdigest():
+            if encoded.strip() != _sha256(desired):
                 lines.append(f"{self.path}: its content (a secret)")
         else:
             lines += self._unified("" if state == ABSENT else _content(actual), desired, state == ABSENT)
@@ -128,8 +137,12 @@ class Directory(Resource):
     def probe(self) -> str:
         """Print mode, owner and group."""
         path = quote(self.path)
-        state = f"stat -c '%a %U %G' {path}"
+        state = f"stat -L -c '%a %U %G' {path}"
         return f"if [ -d {path} ]; then {state}; elif [ -e {path} ]; then echo other; else echo {ABSENT}; fi"
+
+    def on_disk(self) -> tuple[OnDisk, ...]:
+        """Name it."""
+        return (OnDisk(self.path, "" if self.lenient else f"{self.mode} {self.owner} {self.group}"),)
 
     def diff(self, actual: str) -> Difference | None:
         """Compare mode, owner and group."""
@@ -155,6 +168,10 @@ class Directory(Resource):
 def _content(actual: str) -> str:
     _, _, encoded = actual.strip().partition("\n")
     return base64.b64decode(encoded).decode(errors="surrogateescape") if encoded else ""
+
+
+def _sha256(content: str) -> str:
+    return hashlib.sha256(content.encode(errors="surrogateescape")).hexdigest()
 
 
 def _as_they_are(before: str, after: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from provisioning.host import Host, quote
+from provisioning.probe import OnDisk
 from provisioning.resources.base import Difference, Resource, Tell
 from provisioning.site import LIBRARY
 from provisioning.templates import text
@@ -35,6 +36,10 @@ class Program(Resource):
             '[ -L "$file" ] || ! [ -f "$file" ] || set -- "$@" "$file"; done; '
             '[ $# = 0 ] || { sha256sum -- "$@" && stat -c "%n %a %U %G" -- "$@"; }'
         )
+
+    def on_disk(self) -> tuple[OnDisk, ...]:
+        """Name the files."""
+        return tuple(OnDisk(f"{LIBRARY}/{each}", STATE, _hash(each)) for each in self.files)
 
     def diff(self, actual: str) -> Difference | None:
         """Compare hashes, modes and owners."""

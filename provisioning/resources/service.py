@@ -13,8 +13,8 @@ from provisioning.site import CONFIGURATION, LIBRARY
 
 # A process knows what it was started with: a file that changed after its start, for whatever reason, shows here.
 FINGERPRINT = (
-    '[ "${pid:-0}" = 0 ] || tr "\\0" "\\n" </proc/$pid/environ 2>/dev/null | '
-    'sed -n "s/^VLLM_FINGERPRINT=/fingerprint=/p"'
+    '[ "${pid:-0}" = 0 ] || tr "\\0" "\\n" </proc/$pid/environ 2>/dev/null | while IFS= read -r variable; do '
+    'case $variable in VLLM_FINGERPRINT=*) echo "fingerprint=${variable#*=}"; break ;; esac; done'
 )
 
 STALE = """[ -e /run/vllm/{name}/session ] && for f in {files}; do

@@ -9,6 +9,7 @@ from provisioning import pip_conf, uv
 from provisioning.facts import MANAGER_RECORD, STATE
 from provisioning.host import as_account, quote
 from provisioning.resources import Directory, File, Product, Resource
+from provisioning.shell_reading import PYTHON_VERSION, show
 from provisioning.site import TOOLS, Site
 
 UV = "uv==0.13.8"
@@ -58,7 +59,7 @@ def tools(site: Site) -> Product:
     )
     return Product(
         title=f"tools {TOOLS}",
-        look=f"cat {TOOLS}/.installed 2>/dev/null; :",
+        look=show(f"{TOOLS}/.installed"),
         state=wanted,
         script=script,
         job_name="tools",
@@ -117,18 +118,14 @@ def _add_paths(site: Site) -> str:
 
 
 def _environment(site: Site, script: str) -> Product:
-    python, folders = quote(site.environment_python), site.site_packages
+    python, folders, paths = quote(site.environment_python), site.site_packages, _paths_file(site)
     asked = as_account(site.account, site.home, f"{python} -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'")
-    # The system's interpreter says what it is by its name, and need not be started to be asked.
-    version = (
-        f"file=$(readlink -f {python}); case $file in {quote(site.environment)}/*) file=;; esac; "
-        f"case $file in */python3.[0-9]|*/python3.[0-9][0-9]) echo ${{file##*/python}};; *) {asked};; esac"
-    )
     return Product(
         title=f"environment {site.environment}",
         # The account may not exist yet, and root runs no interpreter of another account's.
-        look=f'[ -x {python} ] && [ ! -e {UNFINISHED} ] && printf "%s %s" "$({version} 2>/dev/null)" '
-        f"\"$([ -L {_paths_file(site)} ] || cat {_paths_file(site)} 2>/dev/null | tr '\\n' ' ')\"; :",
+        look=f"{PYTHON_VERSION}start_python() {{ {asked}; }}\n"
+        f'[ -x {python} ] && [ ! -e {UNFINISHED} ] && python_version {python} && printf "%s %s" "$version" '
+        f"\"$([ -L {paths} ] || ! [ -f {paths} ] || tr '\\n' ' ' <{paths})\"; :",
         state=" ".join((site.python, *folders)),
         script=f"mkdir -p {STATE}; : >{UNFINISHED} || exit 1\n{script.rstrip()} || exit\nrm -f {UNFINISHED}\n",
         job_name="environment",

@@ -11,6 +11,7 @@ from provisioning.host import quote
 from provisioning.masking import holds_login, masked
 from provisioning.resources import Product, Resource
 from provisioning.resources.compiled_wheel import WHEELS
+from provisioning.shell_reading import show
 from provisioning.site import LIBRARY, Site
 from provisioning.steps import compile as compilation
 from provisioning.templates import load, text
@@ -27,7 +28,7 @@ def resources(site: Site) -> Iterator[Resource]:
         yield from compilation.resources(site)
     stamp = f"{site.environment}/.vllm-provisioning"
     # Root looks into the account's folder, and shows what it finds: through no link.
-    look = f"[ -L {quote(stamp)} ] || cat {quote(stamp)} 2>/dev/null; :"
+    look = f"[ -L {quote(stamp)} ] || {show(stamp)}"
     script = uv.script(site, _install(site, stamp))
     if site.compiles:
         sha256 = f"sha256sum {_wheels(site)}/*.whl | cut -c 1-64"

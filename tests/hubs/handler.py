@@ -82,14 +82,21 @@ class FaultyHandler(BaseHTTPRequestHandler):
                 piece = body.read(min([step, *(stop - record.sent for stop in stops if stop > record.sent)]))
                 if not piece:
                     return
-                start = record.sent
-                record.sent += len(piece)  # before it goes out: whoever has it all may count at once
-                self.wfile.write(flipped(piece, faults.flip_at, start))
+                self._send(flipped(piece, faults.flip_at, record.sent))
                 own.wait(len(piece))
                 self.owner.throttle.wait(len(piece))
             self.close_connection = True
         except OSError:
             self.close_connection = True
+
+    def _send(self, piece: bytes) -> None:
+        """Send, counted beforehand: whoever has it all may count at once."""
+        self.request_record.sent += len(piece)
+        try:
+            self.wfile.write(piece)
+        except OSError:
+            self.request_record.sent -= len(piece)
+            raise
 
 
 def flipped(piece: bytes, place: int | None, start: int) -> bytes:

@@ -82,7 +82,7 @@ def test_where_root_cannot_be_become_nothing_is_run(
 
 
 def test_root_needs_no_sudo(calls: Path) -> None:
-    calls.with_name("id").write_text("#!/bin/sh\necho 0\n")
+    calls.with_name("id").write_text('#!/bin/sh\necho "uid=0(root) gid=0(root)"\n')
     host = Host("web1", LocalTransport())
     assert (who(host), host.sudo) == ("user", "none")
     assert calls.read_text() == ""
@@ -95,7 +95,7 @@ sudo() {{
     *) IFS= read -r given; [ "$given" = "$right" ] || {{ echo 'sudo: 1 incorrect password attempt' >&2; return 1; }} ;;
     esac
 }}
-id() {{ echo {uid}; }}
+id() {{ echo "uid={uid}(name) gid=0(root)"; }}
 """
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from provisioning.facts import _PROBES, ANSWERS, _parse, is_reached, reason
+from provisioning.facts import ANSWERS, _parse, gather, is_reached, reason
 from provisioning.gpus import Gpu
+from provisioning.host import Host
+from provisioning.shell_reading import PYTHON_VERSION, show
+from provisioning.transport.local import LocalTransport
 
 WORDS = {
     "user": "uid=0(root) gid=0(root) groups=0(root),4(adm)\n/root\n",
-    "account": "vllm\nvllm:x:999:998:,,,:/srv/a home:/usr/sbin/nologin\nserving\n",
+    "account": "vllm\nvllm:x:999:998:,,,:/srv/a home:/usr/sbin/nologin\nserving\nconda\n/srv/m\tkey of it\n",
     "os": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n',
     "machine": "6.1.0-18-amd64 x86_64\n2\nflags\t\t: fpu avx2 avx512_bf16\n",
     "topology": "# CPU,Core,Socket,Node\n0,0,0,0\n1,0,,\n",
@@ -23,7 +30,6 @@ WORDS = {
     "libc": "glibc 2.36\n",
     "wheel": "",
     "nvidia": "0, NVIDIA H200, 570.86.15, 143771 MiB, 9.0\n",
-    "folders": "conda\n/srv/m\tkey of it\n",
     "sudo": "root",
 }
 
@@ -63,11 +69,10 @@ def test_an_account_without_a_name() -> None:
 
 def test_a_bare_host() -> None:
     facts = parse(
-        account="vllm\n",
+        account="vllm\n\n\n",
         init="none\n",
         python="",
         nvidia="",
-        folders="",
         topology="",
         manager="",
         machine="6.1.0 aarch64\n1\n",
@@ -93,9 +98,48 @@ def test_a_python_in_local_is_not_the_systems() -> None:
     assert facts.system_python() == ("/usr/bin/python3", "3.12")
 
 
-@pytest.mark.parametrize("name", _PROBES)
-def test_every_probe_can_be_read_by_sh(name: str) -> None:
-    subprocess.run(["sh", "-n", "-c", _PROBES[name].replace("{account}", "auto")], check=True)
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_facts_of_this_machine_take_one_round_trip(shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them ends the shell that runs them all; and no shell understands them in its own way."""
+    if not shutil.which(shell):
+        pytest.skip(f"no {shell} here")
+    host = Host("here", LocalTransport())
+    (tmp_path / "sh").symlink_to(shutil.which(shell))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    facts = gather(host, account="auto", conda_path=str(tmp_path), model_paths=[str(tmp_path)])
+    assert host.round_trips == 1
+    assert (facts.uid, facts.cores > 0, facts.memory > facts.memory_available > 0) == (os.getuid(), True, True)
+    assert facts.kernel == platform.release()
+    assert facts.os_id
+    assert facts.glibc
+    assert facts.model_revisions == {str(tmp_path): ""}
+
+
+def test_the_version_of_a_python(tmp_path: Path) -> None:
+    """By the name of the system's file that it is, or else by its own word."""
+    link, other = tmp_path / "python", tmp_path / "other"
+    other.write_text("#!/bin/sh\n")
+    script = f"{PYTHON_VERSION}start_python() {{ echo its own; }}\npython_version "
+    for file in Path("/usr/bin").glob("python3.*[0-9]"):
+        if not file.is_symlink():
+            link.unlink(missing_ok=True)
+            link.symlink_to(file)
+            said = subprocess.run(
+                ["sh", "-c", f"{script} {link}; echo $version"], capture_output=True, text=True, check=True
+            )
+            assert said.stdout.strip() == file.name.removeprefix("python")
+    said = subprocess.run(["sh", "-c", f"{script} {other}; echo $version"], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "its own"
+
+
+@pytest.mark.parametrize("text", ["", "one", "one\ntwo\n", "  a\\b \t\n\n天\n"])
+def test_a_small_file_is_shown_as_it_is(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "it's"
+    file.write_text(text)
+    said = subprocess.run(["sh", "-c", show(str(file))], capture_output=True, text=True, check=True).stdout
+    assert said == text + ("\n" if text and not text.endswith("\n") else "")
+    file.unlink()
+    assert subprocess.run(["sh", "-c", show(str(file))], capture_output=True, check=True).stdout == b""
 
 
 @pytest.mark.parametrize(

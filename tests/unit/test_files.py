@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from provisioning.host import Host
+from provisioning.probe import AS_WANTED, ask
 from provisioning.resources import Difference, Directory, File, Resource
+from provisioning.transport.local import LocalTransport
 
 NAMES = ["plain", "a space", "it's", 'a "quote"', "$(touch pwned)", "`id`", "天空", "new\nline", "-rf", "*", "end\\"]
 ME = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
@@ -20,6 +23,8 @@ ME = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgi
 def look(resource: Resource) -> str:
     done = subprocess.run(["sh", "-c", resource.probe()], capture_output=True, text=True, check=False, timeout=10)
     assert done.returncode == 0, done.stderr
+    (answer,) = ask(Host("here", LocalTransport()), [resource.question()], as_root=False)
+    assert bool(resource.difference(answer.require("here", resource.name))) == bool(resource.diff(done.stdout))
     return done.stdout
 
 
@@ -118,3 +123,47 @@ def test_a_directory_says_what_differs(tmp_path: Path) -> None:
     assert directory.diff(look(directory)) is None
     wider = Directory(str(tmp_path / "d"), **ME)
     assert "700" in str(wider.diff(look(wider)))
+
+
+def questioned(resource: Resource) -> str:
+    (answer,) = ask(Host("here", LocalTransport()), [resource.question()], as_root=False)
+    return answer.require("here", resource.name).strip()
+
+
+def test_what_is_as_wanted_is_not_read(tmp_path: Path) -> None:
+    path = put(tmp_path / "天 空", b"one\n")
+    wanted = [
+        File(str(path), "one\n", **ME),
+        File(str(path), lambda before: before or "one\n", **ME),
+        Directory(str(tmp_path), mode="700", **ME),
+        Directory(str(tmp_path), owner="somebody else", lenient=True),
+    ]
+    assert [questioned(each) for each in wanted] == [AS_WANTED] * len(wanted)
+
+
+def test_what_is_not_as_wanted_is_read(tmp_path: Path) -> None:
+    path = put(tmp_path / "file", b"one\n")
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    read = [
+        File(str(path), "two\n", **ME),
+        File(str(path), "one\n", **ME, mode="600"),
+        File(str(path), "one\n", **ME, secret=True),
+        File(str(path), lambda before: f"{before}and more\n", **ME),
+        File(str(path), "https://me:password@mirror.example/\n", **ME),
+        File(str(link), "one\n", **ME),
+        Directory(str(path), **ME),
+        Directory(str(tmp_path), **ME),
+        File(str(tmp_path / "none"), "one\n", **ME),
+    ]
+    assert AS_WANTED not in [questioned(each) for each in read]
+    assert questioned(File(str(link), "one\n", **ME)) == "other"
+
+
+def test_a_folder_may_be_a_link_to_one(tmp_path: Path) -> None:
+    """Such as ~/venvs on a larger disk."""
+    (tmp_path / "disk").mkdir(mode=0o755)
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    folder = Directory(str(tmp_path / "link"), **ME)
+    assert questioned(folder) == AS_WANTED
+    assert folder.diff(look(folder)) is None

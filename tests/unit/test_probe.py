@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from provisioning import probe
 from provisioning.errors import ProbeError
 from provisioning.host import Host
-from provisioning.probe import Probed, ask, new_tag, parse
+from provisioning.probe import AS_WANTED, OnDisk, Probe, Probed, ask, new_tag, parse
 from provisioning.transport.local import LocalTransport
 
 
@@ -54,6 +56,37 @@ def test_only_what_spoils_all_takes_a_second_round_trip() -> None:
         host = Host("here", LocalTransport())
         assert [each.output for each in ask(host, ["echo 1", broken, "echo 3"], as_root=False)][::2] == ["1\n", "3\n"]
         assert host.round_trips == trips
+
+
+@pytest.mark.parametrize("broken", ["exit 7", "kill -9 $$", "if then fi ("])
+def test_one_that_is_not_isolated_and_breaks_spoils_no_neighbour_either(broken: str) -> None:
+    probes = [Probe("echo before"), Probe(broken, isolated=False), Probe("echo after", isolated=False)]
+    before, _, after = ask(Host("here", LocalTransport()), probes, as_root=False)
+    assert (before, after) == (Probed(0, "before\n"), Probed(0, "after\n"))
+
+
+def test_what_is_on_disk_answers_where_all_of_it_is_so(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("one")
+    state = f"{oct(file.stat().st_mode)[-3:]} {file.owner()} {file.group()}"
+    so = OnDisk(str(file), state, hashlib.sha256(b"one").hexdigest())
+    cases = {
+        (so,): AS_WANTED,
+        (replace(so, state=""), OnDisk(str(tmp_path))): AS_WANTED,
+        (so, OnDisk(str(tmp_path / "none"))): "asked",
+        (replace(so, sha256=so.sha256[::-1]),): "asked",
+        (replace(so, state=state[1:]),): "asked",
+        (OnDisk(str(file)),): "asked",  # a folder is wanted
+        (replace(so, path=f"{so.path}\n"),): "asked",
+        (): "asked",
+    }
+    answers = ask(Host("here", LocalTransport()), [Probe("echo asked", each) for each in cases], as_root=False)
+    assert [each.output.strip() for each in answers] == list(cases.values())
+
+
+def test_what_is_on_disk_does_not_matter_apart(tmp_path: Path) -> None:
+    probes = [Probe("echo asked", (OnDisk(str(tmp_path)),)), Probe("kill -9 $$", isolated=False)]
+    assert ask(Host("here", LocalTransport()), probes, as_root=False)[0] == Probed(0, "asked\n")
 
 
 def test_a_host_without_a_shell_is_not_asked_twice() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import time
@@ -17,6 +18,7 @@ from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.outcome import Outcome
 from provisioning.parallel import all_succeed
+from provisioning.probe import OnDisk, Probe
 from provisioning.transport.local import LocalTransport
 
 INVENTORY = "all: {hosts: {here: {ansible_connection: local}, there: {ansible_connection: local}}}\n"
@@ -33,7 +35,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def question(folder: Path, sudo: str = "none") -> ahead.Question:
     memory = "grep -E '^(MemTotal|MemAvailable):' /proc/meminfo"
-    return ahead.Question(Asked((memory, "echo debian"), becoming.check(None)), sudo, (f"cat {folder}/state",))
+    asked = Asked((Probe(memory), Probe("echo debian", isolated=False)), becoming.check(None))
+    settled = OnDisk(str(folder / "state"), sha256=hashlib.sha256(b"as it should be").hexdigest())
+    return ahead.Question(asked, sudo, (Probe(f"cat {folder}/state"), Probe("echo else", unless=(settled,))))
 
 
 def outcomes(entries: list[HostEntry], asked: ahead.Question) -> list[Outcome]:
@@ -144,8 +148,10 @@ def test_only_a_run_with_nothing_to_do_is_remembered(folder: Path, status: str) 
 @pytest.mark.parametrize(
     "spoilt",
     [
-        ahead.Question(Asked(("echo",), becoming.check("a password")), "password", ("echo",)),
-        ahead.Question(Asked(("echo",), becoming.check(None)), "none", ("curl https://me:pass@mirror.example/",)),
+        ahead.Question(Asked((Probe("echo"),), becoming.check("a password")), "password", (Probe("echo"),)),
+        ahead.Question(
+            Asked((Probe("echo"),), becoming.check(None)), "none", (Probe("curl https://me:pass@mirror.example/"),)
+        ),
     ],
     ids=["password for sudo", "login of a mirror"],
 )
