@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from provisioning import probe
@@ -71,11 +71,12 @@ class Ahead:
         """Ask for facts, and along with them what followed from the last ones."""
         before = self._record.read(asked.probes)
         following = self._follow(before) if before else None
-        answers = self._together(host, Question(asked, following[0], tuple(following[1]))) if following else []
+        question = Question(_known(asked, before), following[0], tuple(following[1])) if following else None
+        answers = self._together(host, question) if question else []
         answers = answers or probe.ask(host, asked.probes, as_root=False, prefix=asked.prefix)
         if not any(answer.exit_code for answer in answers):
             self._record.write(asked.probes, answers)
-        self._facts = asked, answers
+        self._facts = _known(asked, answers), answers
         return answers
 
     def _together(self, host: Host, question: Question) -> list[probe.Probed]:
@@ -91,8 +92,26 @@ class Ahead:
         answers = [known[each] for each in probes] if known.keys() >= set(probes) else probe.ask(host, probes)
         if self._facts:
             asked, facts = self._facts
-            self.looked = Question(asked, host.sudo, tuple(probes)), digest([*facts, *answers])
+            known_probes = tuple(_knowing(probes, answers, _keys(facts)))
+            self.looked = Question(asked, host.sudo, known_probes), digest([*facts, *answers])
         return answers
+
+
+def _keys(facts: Sequence[probe.Probed]) -> dict[str, str]:
+    """What decides the answers of some probes (`Probe.while_same`): the first fact names them, a line each."""
+    return dict(re.findall(r"^(\w+)=(.+)$", facts[0].output, re.MULTILINE)) if facts else {}
+
+
+def _knowing(
+    probes: Sequence[probe.Probe], answers: Sequence[probe.Probed], keys: dict[str, str]
+) -> Iterator[probe.Probe]:
+    """The same questions, of which some need no look while that is the same which decides their answers."""
+    for each, answer in zip(probes, answers, strict=True):
+        yield each.known(keys[each.while_same], answer.output) if keys.get(each.while_same) else each
+
+
+def _known(asked: Asked, answers: Sequence[probe.Probed]) -> Asked:
+    return replace(asked, probes=tuple(_knowing(asked.probes, answers, _keys(answers))) if answers else asked.probes)
 
 
 _FLEETING = re.compile(r"^MemAvailable:.*$", re.MULTILINE)

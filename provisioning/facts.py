@@ -66,7 +66,29 @@ for c in gcc g++; do
     done
 done"""
 
+# Hardware is what it is until the next boot, but for the CPUs that may be used. Packages, and links from one version of
+# a program to another, write into these places.
+_KEYS = r"""
+hardware=; software=
+if [ -r /proc/sys/kernel/random/boot_id ]; then
+    read -r hardware </proc/sys/kernel/random/boot_id
+    hardware="$hardware $(nproc)"
+fi
+if [ -e /var/lib/dpkg/status ]; then
+    set -- /var/lib/dpkg/status /var/lib/dpkg/updates /etc/alternatives /usr/bin /usr/local/bin
+    set -- $(stat -c '%i %s %z' "$@" 2>/dev/null)
+    software=$*
+fi
+printf '%s\n' "hardware=$hardware" "software=$software"
+"""
+_WHILE_SAME = {
+    **dict.fromkeys(("machine", "topology"), "hardware"),
+    **dict.fromkeys(("python", "compilers", "libc"), "software"),
+}
+"""What decides the answers of some probes."""
+
 _PROBES = {
+    "keys": _KEYS,
     "user": 'printf \'%s\\n\' "$identity" "$HOME"',
     "account": _ACCOUNT,
     "os": show("/etc/os-release"),
@@ -207,7 +229,10 @@ def _probes(account: str, conda_path: str, model_paths: Sequence[str]) -> dict[s
     )
     probes = {**_PROBES, "account": _PROBES["account"].format(account=quote(account)) + folders}
     probes["sudo"] = 'printf %s "$sudo_answer"'
-    return {name: probe.Probe(script, isolated=name == "nvidia") for name, script in probes.items()}
+    return {
+        name: probe.Probe(script, isolated=name == "nvidia", while_same=_WHILE_SAME.get(name, ""))
+        for name, script in probes.items()
+    }
 
 
 # Prints the HTTP status, `connects` where only that can be tried, or why not. A bare host has no curl, but it has bash.

@@ -13,7 +13,7 @@ import re
 import secrets
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from provisioning.errors import ProbeError
 from provisioning.host import Host
@@ -68,6 +68,13 @@ class Probe:
     """If all of these are so, the answer is `AS_WANTED`, and the script is not run."""
     isolated: bool = True
     """Whether it may do to its shell what it likes, such as `exit`: that takes a shell of its own, which takes time."""
+    while_same: str = ""
+    """A shell variable, set by a probe before: as long as it has one value, this probe's answer is the same."""
+
+    def known(self, value: str, answer: str) -> Probe:
+        """Give one that need not look, and answers this, while the variable has this value."""
+        remembered = f'[ "${self.while_same}" = {shlex.quote(value)} ] && printf %s {shlex.quote(answer)}'
+        return replace(self, script=f"if {remembered}; then :; else\n{self.script}\nfi", while_same="")
 
     @property
     def can_be_settled(self) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from provisioning import job
 from provisioning.facts import STATE
 from provisioning.host import Host, quote
+from provisioning.probe import Probe
 from provisioning.progress import Installing
 from provisioning.resources.base import Difference, Resource, Tell
 
@@ -104,6 +105,10 @@ class Packages(Resource):
         query = "dpkg-query -W -f '${Package} ${db:Status-Status}\\n' "
         journal = f"! {_JOURNAL} || pgrep -x dpkg >/dev/null 2>&1 || echo {INTERRUPTED}"
         return f"{{ {query}{names} 2>/dev/null || [ $? -eq 1 ]; }} && {{ {journal}; }}"
+
+    def question(self) -> Probe:
+        """Ask, unless dpkg has written nothing since."""
+        return replace(super().question(), while_same="software")
 
     def diff(self, actual: str) -> Difference | None:
         """Name the packages that are missing."""

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from provisioning import inventory
-from provisioning.ahead import Ahead
+from provisioning.ahead import Ahead, digest
 from provisioning.facts import Asked
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
-from provisioning.probe import Probed
+from provisioning.probe import Probe, Probed
 from provisioning.transport.local import LocalTransport
 
 
@@ -33,13 +33,13 @@ def look(
     `sudo` says how root was become before, `found` how it is now.
     """
 
-    def follow(answers: Sequence[Probed]) -> tuple[str, list[str]]:
-        return sudo, [f"echo {answers[0].output.strip()} $((6 * 7))", *probes]
+    def follow(answers: Sequence[Probed]) -> tuple[str, list[Probe]]:
+        return sudo, [Probe(each) for each in (f"echo {answers[0].output.strip()} $((6 * 7))", *probes)]
 
     host = Host("here", LocalTransport(), known_sudo_password=lambda: password)
     ahead = Ahead(entry, follow)
     host.sudo = "none"
-    answers = ahead.facts(host, Asked((fact, "echo more"), f"sudo_answer={found}\n"))
+    answers = ahead.facts(host, Asked((Probe(fact), Probe("echo more")), f"sudo_answer={found}\n"))
     assert [each.exit_code for each in answers] == [0, 0]
     seen = ahead.ask(host, follow(answers)[1])
     return [each.output for each in seen], host.round_trips
@@ -121,3 +121,36 @@ def test_a_record_that_cannot_be_read_is_none(content: str, entry: HostEntry, tm
 def test_a_record_that_cannot_be_written_costs_a_round_trip(entry: HostEntry, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("in the way")
     assert look(entry, "echo debian", ["echo a"]) == (["debian 42\n", "a\n"], 2)
+
+
+def test_what_cannot_have_changed_is_not_looked_at(entry: HostEntry, tmp_path: Path) -> None:
+    """As long as that is the same which decides the answer, and where that can be seen."""
+    key, looks = tmp_path / "key", tmp_path / "looks"
+    keys = Probe(f'key=$(cat {key}); echo "key=$key"', isolated=False)
+    fact = Probe(f'echo look >>{looks}; echo "it\'s $key"', while_same="key")
+
+    def facts() -> tuple[str, int]:
+        ahead = Ahead(entry, lambda answers: ("none", []))
+        answers = ahead.facts(Host("here", LocalTransport()), Asked((keys, fact), ""))
+        return answers[1].output, len(looks.read_text().splitlines())
+
+    for value, expected in (("a", 1), ("a", 1), ("b", 2), ("b", 2), ("", 3), ("", 4), ("b", 5), ("b", 5)):
+        key.write_text(value)
+        assert facts() == (f"it's {value}\n", expected)
+
+
+def test_what_is_remembered_knows_what_a_state_was(entry: HostEntry, tmp_path: Path) -> None:
+    """It is put to the host another time (see recall.py), and answered in the same way."""
+    looks = tmp_path / "looks"
+    keys = Probe("key=1; echo key=$key", isolated=False)
+    state = Probe(f"echo look >>{looks}; echo state", while_same="key")
+    host, ahead = Host("here", LocalTransport()), Ahead(entry, lambda answers: ("none", []))
+    host.sudo = "none"
+    ahead.facts(host, Asked((keys,), ""))
+    ahead.ask(host, [state])
+    assert ahead.looked
+    question, answered = ahead.looked
+    facts, states = question.put(host)
+    assert digest([*facts, *states]) == answered
+    assert states == [Probed(0, "state\n")]
+    assert len(looks.read_text().splitlines()) == 1
