@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from provisioning import pip_conf
 from provisioning.errors import IncompatibleError
-from provisioning.facts import ANSWERS, is_reached, reason
 from provisioning.findings import OK, WARNING, Finding
 from provisioning.host import quote
 from provisioning.masking import server_of
 from provisioning.resources.apt_mirror import AptMirror
+from provisioning.server_answers import ANSWERS, is_reached, reason
 from provisioning.settings import Pip
 from provisioning.site import Site
 

@@ -10,6 +10,7 @@ from provisioning import becoming, gpus, probe
 from provisioning.gpus import Gpu
 from provisioning.host import Host, quote
 from provisioning.masking import server_of
+from provisioning.server_answers import ANSWERS, is_reached, reason
 from provisioning.shell_reading import PYTHON_VERSION, show
 
 SYSTEM_ACCOUNT = "vllm"
@@ -235,25 +236,6 @@ def _probes(account: str, conda_path: str, model_paths: Sequence[str]) -> dict[s
     }
 
 
-# Prints the HTTP status, `connects` where only that can be tried, or why not. A bare host has no curl, but it has bash.
-ANSWERS = r"""
-answers() {
-    if command -v curl >/dev/null; then
-        # The address is no argument: it may hold a password.
-        printf '%s\n' "$(printf 'url = "%s"\n' "$(printf %s "$1" | sed 's/[\\"]/\\&/g')" |
-            curl -K - -sSLI -o /dev/null --connect-timeout 5 -m 15 -w '%{http_code}' 2>&1 | tr '\n' ' ')"
-        return
-    fi
-    rest=${1#*://}; name=${rest%%/*}; name=${name##*@}; port=443
-    case $1 in http:*) port=80 ;; esac
-    case $name in *:*) port=${name##*:}; name=${name%:*} ;; esac
-    if why=$(timeout 8 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$name" "$port" 2>&1); then echo connects; return; fi
-    why=$(printf '%s\n' "${why:-no answer within 8 s}" | sed 's/^.*line 1: //; q')
-    printf '%s\n' "${why#"$name: "}"
-}
-"""
-
-
 def look_for_downloads(host: Host, facts: Facts, urls: Sequence[str]) -> Facts:
     """Ask which installer of Miniconda answers (one round trip)."""
     asks = "\n".join(f"answers {quote(url)}" for url in urls)
@@ -264,18 +246,6 @@ def look_for_downloads(host: Host, facts: Facts, urls: Sequence[str]) -> Facts:
             return replace(facts, conda_unreachable="", downloads_checked=True)
         reasons.append(f"{server_of(url)}: {reason(answer)}")
     return replace(facts, conda_unreachable="; ".join(reasons), downloads_checked=True)
-
-
-def is_reached(answer: str) -> bool:
-    """Whether a server gave what was asked for, or at least answers."""
-    return answer == "connects" or re.fullmatch(r"2\d\d", answer) is not None
-
-
-def reason(answer: str) -> str:
-    """Why a server does not serve, in short."""
-    if re.fullmatch(r"[1-9]\d\d", answer):
-        return f"it answers {answer}"
-    return re.sub(r"\s*curl: \(\d+\) |\b000\b", "", answer).strip() or "no answer"
 
 
 def _parse(text: dict[str, str]) -> Facts:

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from sites import site
 
 from provisioning import probe, steps, uv
-from provisioning.facts import ANSWERS
 from provisioning.host import as_account, quote
 from provisioning.resources import Product
 from provisioning.resources.apt_mirror import AptMirror
+from provisioning.server_answers import ANSWERS
 from provisioning.steps import vllm
 from provisioning.templates import load, text
 

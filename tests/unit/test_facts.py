@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.facts import ANSWERS, _parse, gather, is_reached, reason
+from provisioning.facts import _parse, gather
 from provisioning.gpus import Gpu
 from provisioning.host import Host
 from provisioning.shell_reading import PYTHON_VERSION, show
@@ -140,32 +140,3 @@ def test_a_small_file_is_shown_as_it_is(text: str, tmp_path: Path) -> None:
     assert said == text + ("\n" if text and not text.endswith("\n") else "")
     file.unlink()
     assert subprocess.run(["sh", "-c", show(str(file))], capture_output=True, check=True).stdout == b""
-
-
-@pytest.mark.parametrize(
-    ("answer", "reached", "why"),
-    [
-        ("200", True, ""),
-        ("connects", True, ""),
-        ("403", False, "it answers 403"),
-        ("302", False, "it answers 302"),
-        ("000 curl: (6) Could not resolve host: a.b", False, "Could not resolve host: a.b"),
-        (
-            "curl: (28) Connection timed out after 5001 milliseconds 000",
-            False,
-            "Connection timed out after 5001 milliseconds",
-        ),
-        ("000", False, "no answer"),
-        ("", False, "no answer"),
-    ],
-)
-def test_why_a_server_does_not_serve(answer: str, reached: bool, why: str) -> None:
-    assert is_reached(answer) == reached
-    if not reached:
-        assert reason(answer) == why
-
-
-def test_without_curl_a_connection_is_tried() -> None:
-    script = f"command() {{ return 1; }}\n{ANSWERS}\nanswers http://127.0.0.1:9/x"
-    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, timeout=20)
-    assert "refused" in done.stdout.lower()

@@ -1,0 +1,38 @@
+"""What the answers of servers mean, and how they are asked for."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from provisioning.server_answers import ANSWERS, is_reached, reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "reached", "why"),
+    [
+        ("200", True, ""),
+        ("connects", True, ""),
+        ("403", False, "it answers 403"),
+        ("302", False, "it answers 302"),
+        ("000 curl: (6) Could not resolve host: a.b", False, "Could not resolve host: a.b"),
+        (
+            "curl: (28) Connection timed out after 5001 milliseconds 000",
+            False,
+            "Connection timed out after 5001 milliseconds",
+        ),
+        ("000", False, "no answer"),
+        ("", False, "no answer"),
+    ],
+)
+def test_why_a_server_does_not_serve(answer: str, reached: bool, why: str) -> None:
+    assert is_reached(answer) == reached
+    if not reached:
+        assert reason(answer) == why
+
+
+def test_without_curl_a_connection_is_tried() -> None:
+    script = f"command() {{ return 1; }}\n{ANSWERS}\nanswers http://127.0.0.1:9/x"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, timeout=20)
+    assert "refused" in done.stdout.lower()
