@@ -67,8 +67,8 @@ for c in gcc g++; do
     done
 done"""
 
-# Hardware is what it is until the next boot, but for the CPUs that may be used. Packages, and links from one version of
-# a program to another, write into these places.
+# Hardware is what it is until the next boot, but for the CPUs that may be used. What installs a program, or chooses
+# another version of it, writes into these places, or to the file itself.
 _KEYS = r"""
 hardware=; software=
 if [ -r /proc/sys/kernel/random/boot_id ]; then
@@ -76,8 +76,9 @@ if [ -r /proc/sys/kernel/random/boot_id ]; then
     hardware="$hardware $(nproc)"
 fi
 if [ -e /var/lib/dpkg/status ]; then
-    set -- /var/lib/dpkg/status /var/lib/dpkg/updates /etc/alternatives /usr/bin /usr/local/bin
-    set -- $(stat -c '%i %s %z' "$@" 2>/dev/null)
+    set -- /usr/bin/gcc* /usr/bin/g++* /usr/bin/python3* /usr/local/bin/python3*
+    set -- /var/lib/dpkg/status /var/lib/dpkg/updates /etc/alternatives /usr/bin /usr/local/bin "$@"
+    set -- $(stat -L -c '%i %s %z' "$@" 2>/dev/null)
     software=$*
 fi
 printf '%s\n' "hardware=$hardware" "software=$software"
