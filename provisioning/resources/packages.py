@@ -50,6 +50,10 @@ patiently apt-get update -q || {{
     [ $? -ne 75 ] || exit 75
     echo "apt-get update failed; trying with the lists that are here"
 }}
+# dpkg died while it unpacked these. apt itself says that they are not fully installed, and leaves them so.
+broken=$(dpkg-query -W -f '${{db:Status-Eflag}} ${{binary:Package}}\\n' | sed -n 's/^reinstreq //p')
+[ -z "$broken" ] || patiently apt-get install -q -y --reinstall -o Dpkg::Options::=--force-confdef \\
+    -o Dpkg::Options::=--force-confold $broken
 # What is not written down first is not installed: nothing would take it back.
 apt-get install -s -q --no-install-recommends {names} >{folder}/simulated 2>&1 || {{
     code=$?; cat {folder}/simulated; exit $code

@@ -98,8 +98,10 @@ def disk_filled(scene: Scene) -> Mend:
 def tmp_read_only(scene: Scene) -> Mend:
     """Nobody can write to /tmp until the run has ended."""
     scene.machine.run("mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp")
-    mend = "systemctl stop tmp.mount || umount --lazy /tmp; sleep 1; systemctl reset-failed tmp.mount"
-    return lambda: scene.machine.run(mend, check=False)
+    # systemd may call the mount failed some time after it has gone.
+    gone = "systemctl reset-failed tmp.mount; systemctl show tmp.mount -p ActiveState | grep -qx ActiveState=inactive"
+    wait = f"for i in $(seq 60); do {gone} && sleep 1 && {gone} && break; done"
+    return lambda: scene.machine.run(f"systemctl stop tmp.mount || umount --lazy /tmp; {wait}", check=False)
 
 
 def dpkg_interrupted(scene: Scene) -> Mend:

@@ -90,6 +90,17 @@ def test_an_interrupted_dpkg_is_finished(one: Machine, controller: Controller) -
     assert "nothing to do" in controller.succeed("provision")
 
 
+def test_a_package_that_dpkg_was_killed_at_is_unpacked_again(one: Machine, controller: Controller) -> None:
+    """As it was left by a dpkg that died between its first words on the package and the end of its files."""
+    one.run(f"dpkg --unpack /srv/archive/{NAME}.deb && rm /var/lib/dpkg/info/{NAME}.*")
+    killed = "s/^Status: .*/Status: install reinstreq half-installed/"
+    one.run(f"sed -i '/^Package: {NAME}$/,/^$/{killed}' /var/lib/dpkg/status")
+    assert "must be reinstalled" in one.run("dpkg --audit").stdout
+    controller.manage(one, **settings()).succeed("provision")
+    assert not one.run("dpkg --audit").stdout
+    assert "nothing to do" in controller.succeed("provision")
+
+
 def test_an_interrupted_dpkg_waits_for_the_lock_too(one: Machine, controller: Controller) -> None:
     """dpkg itself says so in other words than apt."""
     one.run(f"dpkg --unpack /srv/archive/{NAME}.deb")
