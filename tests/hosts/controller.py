@@ -21,7 +21,7 @@ from .proxy import Proxy
 
 PROJECT = Path(__file__).resolve().parents[2]
 INVOKE = Path(sys.executable).with_name("invoke")
-FORGOTTEN = re.compile(r"PROVISION_|SSH_AUTH_SOCK|SSH_AGENT_PID|COLUMNS|FORCE_COLOR|TTY_")
+FORGOTTEN = re.compile(r"PROVISION_|SSH_AUTH_SOCK|SSH_AGENT_PID|XDG_|COLUMNS|LINES|FORCE_COLOR|NO_COLOR|TTY_")
 
 
 @dataclass(frozen=True)
