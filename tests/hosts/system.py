@@ -153,7 +153,7 @@ def mounts_below(folder: Path) -> list[Path]:
 
 def remove_tree(folder: Path) -> None:
     """Unmount what is mounted below a folder, then delete it; never deletes through a mount."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while mounts := mounts_below(folder):
         done = subprocess.run(["umount", mounts[0]], capture_output=True, text=True, check=False)
         if done.returncode and time.monotonic() > deadline:

@@ -80,7 +80,7 @@ class Terminal:
 
     def end(self) -> int:
         """Wait until it ends; give the exit code."""
-        code = self.process.wait(30)
+        code = self.process.wait(120)
         self._reader.join(10)
         return code
 
