@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,11 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_environment(monkeypatch: pytest.MonkeyPatch, records: Path) -> None:
-    """Whoever runs the tests may have a terminal of any width, or none; and nothing is noted in their home."""
+def own_environment(monkeypatch: pytest.MonkeyPatch, records: Path) -> Iterator[None]:
+    """Whoever runs the tests may have any terminal, or none, and any umask; and nothing is noted in their home."""
     for name in filter(OF_TERMINALS.match, list(os.environ)):
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_DATA_HOME", str(records))
+    before = os.umask(0o022)
+    yield
+    os.umask(before)

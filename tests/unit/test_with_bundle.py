@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,12 +25,10 @@ from provisioning.with_bundle import with_bundle
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A bundle that everybody can read: pytest's own folders only their owner can."""
-    before = os.umask(0o022)
     with TemporaryDirectory(dir="/var/tmp") as above:
         Path(above).chmod(0o755)
         written(Path(above) / "bundle", debs_a="1", wheels_b="2")
         yield Path(above) / "bundle"
-    os.umask(before)
 
 
 def taken(folder: Path, connection: str = "ssh", **told: Any) -> HostEntry:
