@@ -104,6 +104,8 @@ while :; do
     quiet=$(((quiet + 1) % 25)); [ $quiet -ne 0 ] || printf '\\000'
     sleep 0.2
 done
+# What it said last, and why it failed, may still be on its way into the journal.
+[ "$answer" = ready ] || [ ! -d /run/systemd/system ] || timeout 10 journalctl --sync 2>/dev/null
 sleep 0.5
 message=$(sed -n 's/.*"message": "\\(.*\\)", "fingerprint".*/\\1/p' "$state" 2>/dev/null)
 printf '\\001{tag} %s %s\\n' "$answer" "$message"

@@ -124,7 +124,7 @@ def test_again_there_is_nothing_to_do(story: Story) -> None:
     began = time.monotonic()
     said = story.type("up")
     print(f"\nup, with nothing to do: {time.monotonic() - began:.1f} s")
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
     assert "nothing to do" in said
     assert QUESTION not in said
     assert process(story.machine, "api_server") == pid
@@ -216,7 +216,7 @@ def _sampled(story: Story) -> float:
 def test_status_counts_what_people_ask(story: Story) -> None:
     """Not what serve.py asks: nobody but it asked while this waited for an answer."""
     began = time.time()
-    wait_until(lambda: state(story.machine)["phase"] == "ready", "phase", 30)
+    wait_until(lambda: state(story.machine)["phase"] == "ready", "phase", 120)
     # The answers of the tests before were counted by then.
     wait_until(lambda: _sampled(story) > began, "sample", 60)
     before = _demo(story)
@@ -275,7 +275,7 @@ def test_watch_without_a_terminal(story: Story) -> None:
         watching = story.controller.manage(story.machine, **story.settings).start("status", "--watch", *options)
         wait_until(lambda running=watching: running.output.count(story.machine.name) > 1, "two looks", 60)
         watching.send(signal.SIGINT)
-        assert watching.done(20).code == 0
+        assert watching.done(60).code == 0
     looks = [json.loads(line) for line in watching.output.splitlines()]
     assert len(looks) > 1
     assert {look["hosts"][story.machine.name]["services"][0]["phase"] for look in looks} == {"ready"}
@@ -331,7 +331,8 @@ def test_settings_key_and_drop_in_take_effect_together(story: Story) -> None:
 def test_snippets_run_as_they_are_printed(story: Story) -> None:
     """Over a tunnel of their own, with a key that shows nowhere."""
     seen: set[str] = set()
-    with command_lines(seen, every=0.01):
+    # An engine that hurries gives many tokens at once.
+    with yielding(story.machine), command_lines(seen, every=0.01):
         for _ in range(10):
             said = story.type("curl", "--run")
             assert said.count(QUESTIONS[QUESTION]) == 3
@@ -389,7 +390,7 @@ def test_logs(story: Story) -> None:
     assert wrong.code != 0
     assert "second" in wrong.output
     following = story.controller.start("logs", "--service", "second", "--follow", "--lines", "1")
-    wait_until(lambda: bool(following.output), "line", 30)
+    wait_until(lambda: bool(following.output), "line", 120)
     assert "second: stopped" in story.type("stop", "--service", "second")
     following.wait_for("serve: stopped: asked to", 60)
     following.process.kill()
@@ -412,7 +413,7 @@ def test_stop_leaves_no_process(story: Story) -> None:
     assert story.person
     story.person.type("Hello\r")
     story.person.wait_for("second does not answer", "other-model>")
-    journal = story.machine.run("journalctl --no-pager -o cat -u 'vllm@*'").stdout
+    journal = story.machine.run("journalctl --sync; journalctl --no-pager -o cat -u 'vllm@*'").stdout
     assert "Failed with result" not in journal
     assert "SIGKILL" not in journal
 
@@ -434,8 +435,9 @@ def test_start(story: Story) -> None:
 def test_another_run_at_work_is_left_alone(story: Story) -> None:
     """Services are changed under the host's lock, whose holder is named; `--dry` looks without it."""
     folder = "/var/lib/vllm-provisioning"
-    hold = "echo $$ >/run/holder; exec flock -o lock sleep 120"
+    hold = "echo $$ >/run/holder; exec flock -o lock sleep 600"
     story.machine.run(f"cd {folder}; echo somebody >lock.holder; setsid --fork sh -c '{hold}' <&- >/dev/null 2>&1")
+    story.machine.run(f"cd {folder}; while flock -n lock true; do sleep 0.1; done")
     pid = process(story.machine, "api_server")
     for verb in ("stop", "restart"):
         done = story.controller.run(verb, "--service", "second")

@@ -14,7 +14,7 @@ GO = f"/srv/{NAME}.go"
 POSTINST = f"""#!/bin/sh
 echo configured >>{LOG}
 i=0
-while [ ! -e {GO} ] && [ $i -lt 900 ]; do sleep 0.1; i=$((i + 1)); done
+while [ ! -e {GO} ] && [ $i -lt 3000 ]; do sleep 0.1; i=$((i + 1)); done
 exit 0
 """
 
@@ -56,7 +56,7 @@ def runs(machine: Machine) -> int:
     return machine.run(f"cat {LOG} 2>/dev/null || :").stdout.count("configured")
 
 
-def wait_for_run(machine: Machine, count: int = 1, timeout: float = 60) -> None:
+def wait_for_run(machine: Machine, count: int = 1, timeout: float = 120) -> None:
     """Wait until the configuration has begun."""
     deadline = time.monotonic() + timeout
     while runs(machine) < count:

@@ -89,7 +89,7 @@ def processes(name: str) -> set[int]:
 
 def end(name: str) -> None:
     """Kill every process of the group, then remove it everywhere."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (alive := processes(name)) and time.monotonic() < deadline:
         for process in alive:
             try:

@@ -21,7 +21,7 @@ from .proxy import Proxy
 
 PROJECT = Path(__file__).resolve().parents[2]
 INVOKE = Path(sys.executable).with_name("invoke")
-FORGOTTEN = re.compile(r"PROVISION_|SSH_AUTH_SOCK|SSH_AGENT_PID|COLUMNS|FORCE_COLOR|TTY_")
+FORGOTTEN = re.compile(r"PROVISION_|SSH_AUTH_SOCK|SSH_AGENT_PID|XDG_|COLUMNS|LINES|FORCE_COLOR|NO_COLOR|TTY_")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Running:
         for line in self.process.stdout:
             self.output += line
 
-    def wait_for(self, words: str, timeout: float = 60) -> None:
+    def wait_for(self, words: str, timeout: float = 120) -> None:
         """Wait until it has said these words."""
         deadline = time.monotonic() + timeout
         while words not in self.output:
@@ -62,14 +62,14 @@ class Running:
         """Send a signal to it, as a terminal or an impatient person does."""
         self.process.send_signal(number)
 
-    def done(self, timeout: float = 120) -> Done:
+    def done(self, timeout: float = 240) -> Done:
         """Wait for its end."""
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired as error:
             self.process.kill()
             raise AssertionError(f"it did not end within {timeout} s:\n{self.output}") from error
-        self._reader.join(10)
+        self._reader.join(60)
         return Done(code, self.output, time.monotonic() - self.began)
 
 

@@ -109,7 +109,7 @@ class Machine:
 
     # Power
 
-    def start(self, timeout: float = 60) -> Machine:
+    def start(self, timeout: float = 120) -> Machine:
         """Boot, and wait for systemd and sshd. Does nothing if it is on; boots again after a power off."""
         if not self.is_off:
             return self
@@ -128,7 +128,7 @@ class Machine:
         """Whether nothing runs; a machine that has shut itself down is off too."""
         return self._process is None or self._process.poll() is not None
 
-    def shutdown(self, timeout: float = 60) -> None:
+    def shutdown(self, timeout: float = 120) -> None:
         """Shut down cleanly, as `poweroff` does."""
         if self._process and not self.is_off:
             os.kill(self.leader, signal.SIGRTMIN + 4)
@@ -141,7 +141,7 @@ class Machine:
             os.killpg(self._process.pid, signal.SIGKILL)
         cgroups.end(self.name)
         if self._process:
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def reboot(self) -> None:
@@ -164,7 +164,7 @@ class Machine:
             for lock in (self._lock, self._address.lock):
                 lock.release()
 
-    def wait_ssh(self, timeout: float = 60) -> None:
+    def wait_ssh(self, timeout: float = 120) -> None:
         """Wait until sshd greets and lets users in; on the first boot also until all of systemd is up and well."""
         self._wait("sshd", self._greeted, timeout)
         if not self.systemd:
@@ -190,7 +190,7 @@ class Machine:
     def _lets_in(self) -> bool:
         return self.run("systemctl -q is-active systemd-user-sessions", check=False).returncode == 0
 
-    def _wait(self, what: str, ready: Callable[[], bool], timeout: float = 60) -> None:
+    def _wait(self, what: str, ready: Callable[[], bool], timeout: float = 120) -> None:
         deadline = time.monotonic() + timeout
         while not ready():
             if self.is_off or time.monotonic() > deadline:

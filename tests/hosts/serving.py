@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from provisioning.clients.demo_model import QUESTIONS
 from .controller import PROJECT, Controller, Done
 from .machine import Machine
 from .snapshot import Snapshot, snapshot
+from .system import free_port
 from .watching import command_lines
 
 KEY = pytest.StashKey["Served"]()
@@ -63,14 +63,6 @@ def served(config: pytest.Config, key: Path, folder: Path) -> Served:
     found = config.stash[KEY]
     assert found.first.code == 0, found.first.output
     return found
-
-
-def free_port() -> int:
-    """Give a port that nobody listens on; machines share the network with this one, and with other test runs."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def client(port: int, key: str = "none") -> openai.OpenAI:

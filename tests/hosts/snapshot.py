@@ -10,9 +10,11 @@ VOLATILE = (
     *("/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/var/cache", "/var/log", "/var/lib/apt", "/var/lib/dpkg"),
     *("/var/lib/systemd", "/var/lib/private", "/var/lib/dbus", "/var/lib/sudo", "/etc/ld.so.cache", "/etc/.pwd.lock"),
     *("/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-"),
+    "/var/backups",
     *("/etc/machine-id", "/etc/hostname", "/etc/hosts", "/etc/ssh"),
 )
-"""What changes by itself, what every use of apt leaves (caches, logs, lists), and what is each machine's own."""
+"""What changes by itself, what every use of apt leaves (caches, logs, lists), a copy of its lists that is made at
+midnight, and what is each machine's own."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import randrange
 
 import pytest
 
@@ -132,6 +133,17 @@ def can_listen(ip: str, port: int) -> bool:
     return True
 
 
+def free_port() -> int:
+    """Give a port that nobody listens on; machines share the network with this one, and with other test runs.
+
+    It is none of those that the kernel gives to whoever names none: it would be somebody's by the time it is used.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while not can_listen("127.0.0.1", port := randrange(11_000, max(12_000, lowest))):
+        continue
+    return port
+
+
 def mounts_below(folder: Path) -> list[Path]:
     """What is mounted at or below a folder, innermost first."""
     table = Path("/proc/self/mountinfo").read_text().splitlines()
@@ -141,7 +153,7 @@ def mounts_below(folder: Path) -> list[Path]:
 
 def remove_tree(folder: Path) -> None:
     """Unmount what is mounted below a folder, then delete it; never deletes through a mount."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while mounts := mounts_below(folder):
         done = subprocess.run(["umount", mounts[0]], capture_output=True, text=True, check=False)
         if done.returncode and time.monotonic() > deadline:

@@ -80,8 +80,8 @@ class Terminal:
 
     def end(self) -> int:
         """Wait until it ends; give the exit code."""
-        code = self.process.wait(30)
-        self._reader.join(10)
+        code = self.process.wait(120)
+        self._reader.join(60)
         return code
 
 
@@ -110,7 +110,7 @@ class Dialogue(Terminal):
     def end(self) -> int:
         """Wait for its end; give the exit code."""
         code = self.process.wait(240)
-        self._reader.join(10)
+        self._reader.join(60)
         return code
 
 

@@ -17,7 +17,7 @@ from .inventories import host_variables, ssh_config
 from .machine import ADMIN_PASSWORD, Machine
 from .proxy import Proxy
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(400)
 PASSPHRASE = "a pass'phrase $HOME"
 UNREACHABLE = 4
 
@@ -166,8 +166,8 @@ def test_a_jump_host(bookworm: Machine, trixie: Machine, controller: Controller)
     (controller.ssh / "config").write_text(config)
     controller.write({"all": {"hosts": {trixie.name: {}}}})
     controller.succeed("plan")
-    assert "Accepted publickey for operator" in bookworm.run("journalctl --no-pager -t sshd").stdout
-    journal = trixie.run("journalctl --no-pager -t sshd -t sshd-session").stdout
+    assert "Accepted publickey for operator" in bookworm.run("journalctl --sync; journalctl --no-pager -t sshd").stdout
+    journal = trixie.run("journalctl --sync; journalctl --no-pager -t sshd -t sshd-session").stdout
     assert "Accepted publickey for root" in journal
 
     empty = controller.home / "empty"
@@ -183,7 +183,7 @@ def test_a_jump_host(bookworm: Machine, trixie: Machine, controller: Controller)
 
 def attempts(machine: Machine) -> int:
     """Wrong passwords that sudo has counted."""
-    journal = machine.run("journalctl --no-pager -t sudo").stdout
+    journal = machine.run("journalctl --sync; journalctl --no-pager -t sudo").stdout
     return sum(int(count) for count in re.findall(r"(\d+) incorrect password attempt", journal))
 
 

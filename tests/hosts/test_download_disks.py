@@ -114,6 +114,7 @@ def test_the_disk_fills_while_it_downloads(small_disk: Disk, hub: GitServer, tmp
     size = sum(path.stat().st_size for path in model.iterdir())
     with FaultyProxy(hub.url) as line:
         line.fail("*/objects/*", method="GET", bytes_per_second=8_000_000)
+        line.throttle.bytes_per_second = 3_000_000  # until the disk is as full as it should be
         download = asked(line.url(), small_disk.folder / "tiny")
         process = download.start()
         while line.sent("*/objects/*") < 5_000_000:
@@ -124,7 +125,8 @@ def test_the_disk_fills_while_it_downloads(small_disk: Disk, hub: GitServer, tmp
         # Whoever else writes to the disk does so after the free space was checked.
         with ballast.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, state.f_bavail * state.f_frsize - 20_000_000)
-        out, err = process.communicate(timeout=60)
+        line.throttle.bytes_per_second = None
+        out, err = process.communicate(timeout=120)
         assert process.returncode == 1, out + err
         assert "is full" in out + err
         assert "what is here is kept" in out + err
@@ -143,7 +145,7 @@ def test_many_small_files(hub: GitServer, tmp_path: Path) -> None:
     assert same_files(download.folder, model)
     began = time.monotonic()
     download.succeed()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 @pytest.mark.full

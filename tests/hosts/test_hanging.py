@@ -51,12 +51,13 @@ def many(one: Machine, controller: Controller, proxy: Callable[[Machine], Proxy]
     controller.know(one.known_hosts, f"[{line.address}]:{line.port} {key}")
     hosts: dict[str, dict[str, Any]] = {
         "good": host_variables(one),
-        "mute": {**host_variables(one), "ansible_port": line.port},
-        "sleepy": host_variables(one, "operator"),
-        "locked": host_variables(one, "admin"),
+        "mute": {**host_variables(one), "ansible_port": line.port, "connect_timeout": 1},
+        "sleepy": {**host_variables(one, "operator"), "look_timeout": 2},
+        "locked": {**host_variables(one, "admin"), "silence_timeout": 8},
     }
-    limits = {"connect_attempts": 1, "connect_timeout": 1, "look_timeout": 2, "silence_timeout": 8}
-    controller.write({"all": {"hosts": hosts, "vars": {**SETTINGS, **limits}}})
+    # A busy machine is slow as well: no other limit of a host is short.
+    patient = {"connect_attempts": 1, "connect_timeout": 60, "look_timeout": 60}
+    controller.write({"all": {"hosts": hosts, "vars": {**SETTINGS, **patient}}})
     return controller, line
 
 
@@ -98,7 +99,8 @@ def test_who_has_ended_is_shown_while_another_hangs(many: tuple[Controller, Prox
 def test_a_line_that_dies_between_two_commands(many: tuple[Controller, Proxy], monkeypatch: pytest.MonkeyPatch) -> None:
     controller, line = many
     monkeypatch.setenv("HOME", str(controller.home))
-    (entry,) = inventory.load(inventory_with(controller, "mute", silence_timeout=2).inventory).select("mute")
+    described = inventory_with(controller, "mute", connect_timeout=60, silence_timeout=5).inventory
+    (entry,) = inventory.load(described).select("mute")
     with closing(fleet.open_host(entry)) as host:
         host.run("true")
         line.stall()
@@ -107,7 +109,8 @@ def test_a_line_that_dies_between_two_commands(many: tuple[Controller, Proxy], m
 
 
 def test_a_proxy_command_that_hangs(many: tuple[Controller, Proxy]) -> None:
-    controller = inventory_with(many[0], "good", ansible_ssh_common_args="-o ProxyCommand='sleep 1000'")
+    way = "-o ProxyCommand='sleep 1000'"
+    controller = inventory_with(many[0], "good", ansible_ssh_common_args=way, connect_timeout=1)
     done = controller.run("plan", "--hosts", "good")
     assert done.code == 4, done.output
     assert "said nothing for 1 s (connect_timeout)" in done.output
@@ -137,12 +140,12 @@ class Reticent(paramiko.ServerInterface):
 @pytest.fixture
 def reticent() -> Iterator[int]:
     """The port of a server that accepts a command and never says so."""
-    server, listener = Reticent(), socket.create_server(("127.0.0.1", 0))
+    server, listener, key = Reticent(), socket.create_server(("127.0.0.1", 0)), paramiko.RSAKey.generate(2048)
     transports = []
 
     def serve() -> None:
         transport = paramiko.Transport(listener.accept()[0])
-        transport.add_server_key(paramiko.RSAKey.generate(2048))
+        transport.add_server_key(key)
         transports.append(transport)
         transport.start_server(server=server)
 

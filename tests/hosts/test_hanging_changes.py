@@ -19,7 +19,7 @@ from .provisioned import SETTINGS, Provisioned
 from .proxy import Proxy
 
 pytestmark = pytest.mark.timeout(400)
-LIMITS = {"connect_attempts": 1, "connect_timeout": 2, "silence_timeout": 4}
+LIMITS = {"connect_attempts": 5, "connect_timeout": 2, "silence_timeout": 4}
 OURS = "/var/lib/vllm-provisioning/environment-manager"
 REACHED, GO = "/srv/reached", "/srv/go"
 # The bound is for a test that has failed.
@@ -47,7 +47,7 @@ def line(one: Machine, proxy: Callable[[Machine], Proxy]) -> Proxy:
 def running(one: Machine, line: Proxy, controller: Controller) -> Running:
     """A run in the middle of that change."""
     running = controller.manage(one, through=line, **SETTINGS, **LIMITS).start("provision", "--verbose")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while one.run(f"[ -e {REACHED} ]", check=False).returncode:
         assert running.process.poll() is None, running.output
         assert time.monotonic() < deadline, running.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 
 import pytest
@@ -48,6 +49,7 @@ def test_the_connection_is_cut_in_the_middle_of_a_job(
     line = proxy(slow)
     running = controller.manage(slow, through=line, **WANTED).start("provision", "--verbose")
     wait_for_run(slow)
+    running.wait_for(f"Setting up {NAME}")  # the job has begun some time before the run follows it
     line.cut()
     running.wait_for("connection lost; the job goes on")
     let_go(slow)
@@ -77,7 +79,7 @@ def test_control_c(slow: Machine, controller: Controller) -> None:
     running = controller.manage(slow, **WANTED).start("provision")
     wait_for_run(slow)
     running.send(signal.SIGINT)
-    done = running.done(timeout=10)
+    done = running.done(timeout=60)
     assert done.code == 130, done.output
     assert "Interrupted. Where things stand:" in done.output
     assert f"{slow.name}: system: packages " in done.output
@@ -93,11 +95,12 @@ def test_control_c(slow: Machine, controller: Controller) -> None:
 def test_control_c_while_connecting(slow: Machine, controller: Controller, proxy: Callable[[Machine], Proxy]) -> None:
     line = proxy(slow)
     line.stall()
-    running = controller.manage(slow, through=line, **WANTED).start("provision")
+    running = controller.manage(slow, through=line, **WANTED, connect_timeout=300).start("provision")
     while not line.connections:
         assert running.process.poll() is None, running.output
+        time.sleep(0.02)
     running.send(signal.SIGINT)
-    done = running.done(timeout=10)
+    done = running.done(timeout=60)
     assert done.code == 130, done.output
     assert "Traceback" not in done.output
 

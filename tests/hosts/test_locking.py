@@ -6,7 +6,6 @@ import getpass
 import re
 import signal
 import socket
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
@@ -37,11 +36,11 @@ def test_the_second_run_says_who_and_since_when(slow: Machine, controller: Contr
     for command in (["provision"], ["remove", "--yes"]):
         second = controller.run(*command)
         assert second.code == LOCKED, second.output
-        assert second.seconds < 10
+        assert second.seconds < 60, "it does not wait: the other run takes as long as this test wants"
         assert f"{getpass.getuser()}@{socket.gethostname()} since" in second.output
         since = re.search(r"since (\S+) \(run", second.output)
         assert since, second.output
-        assert timedelta(seconds=-2) < datetime.fromisoformat(since[1]) - began < timedelta(seconds=30)
+        assert timedelta(seconds=-2) < datetime.fromisoformat(since[1]) - began < timedelta(seconds=120)
     assert controller.run("--dry", "provision").code == 0, "looking needs no lock"
     let_go(slow)
     done = first.done()
@@ -55,9 +54,9 @@ def test_the_lock_of_a_killed_run_is_free_within_seconds(slow: Machine, controll
     wait_for_run(slow)
     first.send(signal.SIGKILL)
     first.done()
-    time.sleep(2)
+    slow.run("timeout 30 flock /var/lib/vllm-provisioning/lock true")
     second = controller.start("provision", "--verbose")
-    second.wait_for("this job runs already", timeout=20)
+    second.wait_for("this job runs already")
     third = controller.run("provision")
     assert third.code == LOCKED, third.output
     let_go(slow)

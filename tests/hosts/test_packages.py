@@ -54,7 +54,7 @@ def hold(machine: Machine, file: str) -> None:
     machine.run(
         f"rm -f /srv/held; systemd-run -q --unit=holder -p StandardOutput=file:/srv/held python3 /srv/holder.py {file}"
     )
-    machine.run("i=0; while [ ! -s /srv/held ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done; [ -s /srv/held ]")
+    machine.run("i=0; while [ ! -s /srv/held ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i + 1)); done; [ -s /srv/held ]")
 
 
 @pytest.mark.parametrize("lock", ["/var/lib/dpkg/lock-frontend", "/var/lib/apt/lists/lock", "/var/lib/dpkg/lock"])
@@ -73,7 +73,7 @@ def test_a_held_lock_is_waited_for_and_said(one: Machine, controller: Controller
 
 def test_the_wait_has_a_bound(one: Machine, controller: Controller) -> None:
     hold(one, "/var/lib/dpkg/lock-frontend")
-    done = controller.manage(one, **settings(lock_timeout=3)).run("provision", timeout=60)
+    done = controller.manage(one, **settings(lock_timeout=3)).run("provision", timeout=120)
     one.run("systemctl stop holder")
     assert done.code == 1, done.output
     assert "gave up after 3 s" in done.output

@@ -36,8 +36,8 @@ class Host:
 
     @property
     def patience(self) -> float:
-        """Two minutes; on a slow or loaded machine the time of a start, and one minute more."""
-        return max(120.0, self.start + 60)
+        """Two minutes; on a slow or loaded machine twice the time of a start, and one minute more."""
+        return max(120.0, 2 * self.start + 60)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_it_serves_again_by_itself(host: Host, part: str, signal: str) -> None:
     wait_until(lambda: answers(host.port), "answer", host.patience)
     print(f"\n{part} {signal}: ended after {noticed:.0f} s, serves again after {time.monotonic() - began:.0f} s")
     assert time.monotonic() - began < host.patience
-    wait_until(lambda: state(host.machine)["phase"] == "ready", "phase", 30)
+    wait_until(lambda: state(host.machine)["phase"] == "ready", "phase", 120)
     assert state(host.machine)["restarts"] >= 1
     assert host.machine.run("systemctl is-active vllm@demo").stdout == "active\n"
     # The next fault is the first of its own series: waits grow, and tests have no hours.
@@ -183,13 +183,13 @@ def test_a_failure_is_shown_at_once_with_its_cause(host: Host, name: str) -> Non
         _waits_grow_and_end(host.machine, name)
     host.machine.run(f"systemctl disable --now vllm@{name}", check=False)
     assert mistake.cause in done.output, done.output
-    assert done.seconds < host.start + 30, done.output
+    assert done.seconds < 2 * host.start + 30, done.output
     assert answers(host.port)
 
 
 def _wait_for(machine: Machine, name: str, words: str) -> None:
     log = f"journalctl --no-pager -o cat -u vllm@{name}"
-    wait_until(lambda: words in machine.run(log).stdout, words, 60)
+    wait_until(lambda: words in machine.run(log).stdout, words, 180)
 
 
 def _waits_grow_and_end(machine: Machine, name: str) -> None:
@@ -198,6 +198,5 @@ def _waits_grow_and_end(machine: Machine, name: str) -> None:
     # The other attempts would take a quarter of an hour.
     machine.run(f"echo 10 >/run/vllm/{name}/attempts")
     _wait_for(machine, name, "given up after 10 attempts")
-    time.sleep(2)
-    shown = machine.run(f"systemctl show vllm@{name} -p ActiveState -p ExecMainStatus").stdout
-    assert shown.split() == ["ExecMainStatus=78", "ActiveState=failed"]
+    show = f"systemctl show vllm@{name} -p ActiveState -p ExecMainStatus"
+    wait_until(lambda: machine.run(show).stdout.split() == ["ExecMainStatus=78", "ActiveState=failed"], "end", 60)

@@ -112,7 +112,7 @@ def test_supervisord_brings_it_back(container: Container) -> None:
     wait_until(lambda: not answers(container.port), "fault", 60)
     wait_until(lambda: answers(container.port), "answer", 300)
     print(f"\nserves again {time.monotonic() - began:.0f} s after its worker was killed")
-    wait_until(lambda: state(container.machine)["phase"] == "ready", "phase", 30)
+    wait_until(lambda: state(container.machine)["phase"] == "ready", "phase", 120)
     assert state(container.machine)["restarts"] == 1
 
 

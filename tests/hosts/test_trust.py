@@ -171,7 +171,7 @@ def test_no_secret_is_left_but_in_the_files_that_are_meant_to_hold_it(
     found = "\n".join(sorted(set(one.run(f"{written} | xargs -0 {GREP} -l", check=False).stdout.splitlines())))
     files = {file: one.run(f"stat -c '%a %U' '{file}'").stdout.strip() for file in found.splitlines()}
     assert {file: mode for file, mode in files.items() if file != "/etc/shadow"} == MEANT
-    assert not one.run(f"journalctl --no-pager -o export | {GREP}", check=False).stdout
+    assert not one.run(f"journalctl --sync; journalctl --no-pager -o export | {GREP}", check=False).stdout
     left = [file for file in controller.home.rglob("*") if file.is_file() and any_in(file.read_bytes())]
     assert {file.name for file in left} == {"sudo", "key", "inventory.yaml"}, "what the test itself wrote"
 

@@ -23,7 +23,7 @@ from .browser import Chat, again, answered, ask, begin, box, button, certain, ch
 from .controller import Controller, Running
 from .machine import Machine
 from .proxy import Proxy
-from .serving import BOOT, QUESTION, answers, free_port, process, served, settings, starting, wait_until
+from .serving import BOOT, QUESTION, answers, free_port, process, served, settings, starting, wait_until, yielding
 
 pytestmark = pytest.mark.timeout(1200)
 ENGLISH = "Why is the sky blue?"
@@ -123,11 +123,12 @@ def test_the_presets_are_the_tutorials(chat: Chat) -> None:
     button(page, "Parameters").click()
 
 
-def test_the_answer_is_streamed_and_complete(chat: Chat) -> None:
+def test_the_answer_is_streamed_and_complete(story: Story, chat: Chat) -> None:
     page = chat.page
     certain(page)
-    ask(page, ENGLISH)
-    answered(page, QUESTIONS[ENGLISH])
+    with yielding(story.machine):
+        ask(page, ENGLISH)
+        answered(page, QUESTIONS[ENGLISH])
     grown = set(page.evaluate("window.seen"))
     assert any(text and text != QUESTIONS[ENGLISH] and QUESTIONS[ENGLISH].startswith(text) for text in grown), grown
 

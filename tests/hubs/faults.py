@@ -104,7 +104,7 @@ class Faulty:
     def take_faults(self, request: Request) -> Faults:
         """What is to go wrong with the present request; counts it."""
         with self._lock:
-            for pattern, faults in self.faults.items():
+            for pattern, faults in list(self.faults.items()):  # the test may tell others meanwhile
                 if not _fits(request, pattern) or faults.method not in (None, request.method):
                     continue
                 if faults.times is None:

@@ -184,7 +184,7 @@ def test_asking_a_mirror(tools: Tools, mirror: str) -> None:
 def test_asking_a_mirror_without_curl(mirror: str) -> None:
     script = f"set -eu; command() {{ return 1; }}\n{ANSWERS}\nanswers {quote(mirror)}; answers https://127.0.0.1:1/x"
     done = subprocess.run(
-        ["sh", "-c", script], capture_output=True, text=True, check=True, timeout=20, env={**os.environ, "LC_ALL": "C"}
+        ["sh", "-c", script], capture_output=True, text=True, check=True, timeout=60, env={**os.environ, "LC_ALL": "C"}
     )
     assert done.stdout.splitlines() == ["connects", "connect: Connection refused"]
 

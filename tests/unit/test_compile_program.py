@@ -261,7 +261,7 @@ def test_a_build_that_is_stopped_leaves_no_compilers(tmp_path: Path) -> None:
         assert running.stdout.readline() == "begun\n"
         assert (tmp_path / "alive").exists()
         running.terminate()
-        assert running.wait(timeout=20)
+        assert running.wait(timeout=60)
     assert not (tmp_path / "alive").exists()
 
 

@@ -16,7 +16,7 @@ from provisioning.errors import CommandError, ProvisioningError, UnreachableErro
 from provisioning.host import Host
 from provisioning.transfer import Said
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
 
 def unopened() -> Host:
@@ -87,7 +87,7 @@ def test_one_downloads_and_each_other_copies() -> None:
         serving.append(source)
         at_once.append(serving.count(source))
         if len(run.did) >= 2:
-            together.wait(10)  # two copies go on at once, once two have it
+            together.wait(60)  # two copies go on at once, once two have it
         serving.remove(source)
 
     run = Run(tuple("abcd"), take=take)

@@ -56,13 +56,13 @@ def test_one_file_that_cannot_be_had_stops_the_others(
     download: Download, hub: HuggingFaceHub, line: FaultyProxy, tmp_path: Path
 ) -> None:
     hub.add(ID, make_model(tmp_path / "model", weights=300_000))
-    line.fail("*/model-0000*", method="GET", bytes_per_second=10_000)
+    line.fail("*/model-0000*", method="GET", bytes_per_second=2_000)
     line.fail("*/config.json", method="GET", status=404)
     began = time.monotonic()
     code, said = download.run()
     assert code == 1
     assert "HTTP 404" in said
-    assert time.monotonic() - began < 15, "the others take half a minute"
+    assert time.monotonic() - began < 60, "the others take minutes"
 
 
 @pytest.mark.parametrize("answer", ['{"sha": "x", "siblings": [{"rfilename": "a"}]}', '{"sha": 5, "siblings": 7}'])

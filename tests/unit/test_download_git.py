@@ -110,7 +110,8 @@ def test_a_killed_run_goes_on(download: Download, line: FaultyProxy, model: Path
     line.heal()
     download.succeed()
     assert same_files(download.folder, model)
-    assert line.sent("*/objects/*") <= 1.05 * sum(path.stat().st_size for path in model.iterdir())
+    # What was on its way to who was killed comes again; what was on the disk does not.
+    assert line.sent("*/objects/*") <= 1.2 * sum(path.stat().st_size for path in model.iterdir())
 
 
 def test_what_is_spoilt_by_hand_is_fetched_again_alone(download: Download, line: FaultyProxy, model: Path) -> None:

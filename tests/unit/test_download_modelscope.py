@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,22 @@ def test_wrong_bytes_at_the_server(download: Download, line: FaultyProxy, model:
     assert not (download.folder / PART).exists()
 
 
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_open(file: Path) -> bool:
+    """Whether any process has it open."""
+    found = False
+    for each in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            found = found or each.readlink() == file
+    return found
+
+
 def test_it_goes_on_after_a_kill(download: Download, line: FaultyProxy, hub: ModelScopeHub, tmp_path: Path) -> None:
     model = make_model(tmp_path / "large", weights=8_000_000)
     hub.add("Qwen/large", model)
@@ -153,12 +170,10 @@ def test_it_goes_on_after_a_kill(download: Download, line: FaultyProxy, hub: Mod
     download.told["id"] = "Qwen/large"
     process = download.start()
     part = download.folder / f"{PART}.incomplete"
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and not (part.exists() and part.stat().st_size > 2_000_000):
-        time.sleep(0.05)
+    until(lambda: part.exists() and part.stat().st_size > 2_000_000)
     process.kill()
     process.communicate()
-    time.sleep(0.2)
+    until(lambda: not is_open(part))  # the package's own process ends after the one that started it
     had, line.throttle.bytes_per_second = part.stat().st_size, None
     line.requests.clear()
     said = download.succeed()

@@ -21,7 +21,7 @@ ME = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgi
 
 
 def look(resource: Resource) -> str:
-    done = subprocess.run(["sh", "-c", resource.probe()], capture_output=True, text=True, check=False, timeout=10)
+    done = subprocess.run(["sh", "-c", resource.probe()], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     (answer,) = ask(Host("here", LocalTransport()), [resource.question()], as_root=False)
     assert bool(resource.difference(answer.require("here", resource.name))) == bool(resource.diff(done.stdout))

@@ -81,8 +81,8 @@ def test_private_repositories(hub: GitServer, tmp_path: Path) -> None:
     model = make_model(tmp_path / "model")
     hub.add(ID, model, private=True)
     url = hub.clone_url(ID)
-    assert requests.get(f"{url}/info/refs", timeout=5).status_code == 401
-    assert requests.get(f"{url}/info/refs", headers={"Authorization": "Bearer no"}, timeout=5).status_code == 403
+    assert requests.get(f"{url}/info/refs", timeout=60).status_code == 401
+    assert requests.get(f"{url}/info/refs", headers={"Authorization": "Bearer no"}, timeout=60).status_code == 403
     assert "could not read Username" in git("clone", url, tmp_path / "no", check=False).stderr
     helper = '!f() { printf "username=oauth2\\npassword=%s\\n" "$TOKEN"; }; f'
     config = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "credential.helper", "GIT_CONFIG_VALUE_0": helper}

@@ -163,10 +163,10 @@ def test_the_shipped_example_of_remote_hosts() -> None:
 
 
 def test_many_hosts_are_read_quickly() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     found = inventory("all: {children: {web: {hosts: 'w[0001:1000]', vars: {serve: {port: 1}}}}}")
     assert len(found.select("web,!w0001")) == 999
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_variable_replaces_another_as_a_whole() -> None:
@@ -492,9 +492,9 @@ MERGES = "a: &a {x: 1}\n" + "".join(
     ids=["aliases", "merges", "loop", "own", "deep"],
 )
 def test_bombs_are_refused_quickly(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert "too" in refusal(text).message
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_overrides_win_and_are_merged() -> None:

@@ -37,7 +37,7 @@ def modelscope(url: str, target: Path, *arguments: str, id: str = ID, **variable
     environment = {**os.environ, "MODELSCOPE_ENDPOINT": url, **home, **variables}
     program = Path(sys.executable).with_name("modelscope")
     command = [program, "download", "--model", id, "--local_dir", target, *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=180)
     return f"{done.stdout}{done.stderr}\n{done.returncode}"
 
 
@@ -105,7 +105,7 @@ def test_sdk(hub: ModelScopeHub, tmp_path: Path) -> None:
     program = "import sys, modelscope; modelscope.snapshot_download(sys.argv[1], local_dir=sys.argv[2])"
     environment = {**os.environ, "MODELSCOPE_ENDPOINT": hub.url, "MODELSCOPE_CACHE": str(tmp_path / "cache")}
     command = [sys.executable, "-c", program, ID, str(tmp_path / "got")]
-    subprocess.run(command, env=environment, capture_output=True, check=True, timeout=120)
+    subprocess.run(command, env=environment, capture_output=True, check=True, timeout=180)
     assert hashes(tmp_path / "got") == hashes(model)
 
 
@@ -115,7 +115,7 @@ def test_listings_end_early(hub: ModelScopeHub, tmp_path: Path) -> None:
     url = f"{hub.url}/api/v1/models/{ID}/repo/files"
 
     def listed(query: str) -> list[dict[str, str]]:
-        found: list[dict[str, str]] = requests.get(f"{url}?{query}", timeout=5).json()["Data"]["Files"]
+        found: list[dict[str, str]] = requests.get(f"{url}?{query}", timeout=60).json()["Data"]["Files"]
         return found
 
     assert len(listed("Recursive=true")) == 100
@@ -128,14 +128,14 @@ def test_api(hub: ModelScopeHub, model: Path) -> None:
     hub.add("Qwen/Secret", model, private=True)
     api = f"{hub.url}/api/v1"
     get = requests.get
-    assert get(f"{api}/models/{ID}/commits?Ref=v1.0", timeout=5).json()["Data"]["Commit"] == [{"Id": commit}]
-    assert get(f"{api}/models/{ID}/commits?Ref=v9", timeout=5).json()["Data"]["Commit"] is None
-    refused = get(f"{api}/models/Qwen/Secret", timeout=5)
+    assert get(f"{api}/models/{ID}/commits?Ref=v1.0", timeout=60).json()["Data"]["Commit"] == [{"Id": commit}]
+    assert get(f"{api}/models/{ID}/commits?Ref=v9", timeout=60).json()["Data"]["Commit"] is None
+    refused = get(f"{api}/models/Qwen/Secret", timeout=60)
     assert (refused.status_code, refused.json()["Code"]) == (404, 10010200001)
-    found = get(f"{hub.url}/openapi/v1/models?search=tin", timeout=5).json()
+    found = get(f"{hub.url}/openapi/v1/models?search=tin", timeout=60).json()
     assert found["data"]["models"] == [{"id": ID}]
-    assert requests.post(f"{api}/login", json={"AccessToken": "no"}, timeout=5).status_code == 400
-    assert requests.post(f"{api}/login", json={"AccessToken": TOKEN}, timeout=5).cookies["m_session_id"] == TOKEN
+    assert requests.post(f"{api}/login", json={"AccessToken": "no"}, timeout=60).status_code == 400
+    assert requests.post(f"{api}/login", json={"AccessToken": TOKEN}, timeout=60).cookies["m_session_id"] == TOKEN
 
 
 def test_git_at_the_same_address(model: Path, tmp_path: Path) -> None:

@@ -34,5 +34,5 @@ def test_why_a_server_does_not_serve(answer: str, reached: bool, why: str) -> No
 
 def test_without_curl_a_connection_is_tried() -> None:
     script = f"command() {{ return 1; }}\n{ANSWERS}\nanswers http://127.0.0.1:9/x"
-    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, timeout=20)
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert "refused" in done.stdout.lower()

@@ -209,7 +209,7 @@ def test_all_shell_can_be_read_by_sh(facts: Facts, settings: dict[str, object]) 
         scripts = [resource.probe(), resource.undo("absent"), resource.undo(""), resource.keep("")]
         scripts += [resource.script] if isinstance(resource, Product) else []
         for script in scripts:
-            done = subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True, check=False, timeout=10)
+            done = subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True, check=False, timeout=60)
             assert done.returncode == 0, f"{resource.name}: {done.stderr}\n{script}"
 
 

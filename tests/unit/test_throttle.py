@@ -89,7 +89,7 @@ def login(proxy: SplitResult) -> dict[str, str]:
 def connection(proxy: str, target: str = "") -> http.client.HTTPConnection:
     """A connection to the proxy; through it to the target, where one is named."""
     found = urlsplit(proxy)
-    made = http.client.HTTPConnection(found.hostname or "", found.port, timeout=20)
+    made = http.client.HTTPConnection(found.hostname or "", found.port, timeout=120)
     if target:
         made.set_tunnel(target, headers=login(found))
     return made
@@ -121,13 +121,18 @@ def test_all_connections_together_hold_the_rate(server: str, connections: int, e
             assert half + len(answer.read()) == number
             return at_half
 
-    with throttled(RATE) as proxy, ThreadPoolExecutor(connections) as pool:
-        began = time.monotonic()
-        halves = list(pool.map(fetch, [proxy] * connections))
-        took = time.monotonic() - began
-    # Never faster; a busy machine may make it slower.
-    assert 2.5 * 0.9 < took < 2.5 * 1.2
-    assert 1.25 * 0.8 < sum(halves) / connections - began < 1.25 * 1.4
+    # Never faster. A busy machine may make it slower, but not time and again.
+    for _ in range(5):
+        with throttled(RATE) as proxy, ThreadPoolExecutor(connections) as pool:
+            began = time.monotonic()
+            halves = list(pool.map(fetch, [proxy] * connections))
+            took = time.monotonic() - began
+        half = sum(halves) / connections - began
+        assert took > 2.5 * 0.9
+        assert half > 1.25 * 0.8
+        if took < 2.5 * 1.2 and half < 1.25 * 1.4:
+            return
+    pytest.fail(f"it took {took:.1f} s, and {half:.1f} s for a half")
 
 
 def test_plain_http(server: str) -> None:
@@ -207,7 +212,7 @@ def test_what_cannot_be_reached_is_said(server: str) -> None:
 
 @pytest.mark.parametrize("url", ["/", "ftp://127.0.0.1/", "http://127.0.0.1:99999/", "http://[::1/", "http:///"])
 def test_what_is_no_request_to_a_proxy(server: str, url: str) -> None:
-    with throttled(FAST) as proxy, socket.create_connection(("127.0.0.1", urlsplit(proxy).port or 0), 5) as raw:
+    with throttled(FAST) as proxy, socket.create_connection(("127.0.0.1", urlsplit(proxy).port or 0), 60) as raw:
         [(name, value)] = login(urlsplit(proxy)).items()
         raw.sendall(f"GET {url} HTTP/1.1\r\n{name}: {value}\r\n\r\n".encode())
         assert raw.recv(100).startswith(b"HTTP/1.1 400 not a request to a proxy")
@@ -217,7 +222,7 @@ def test_a_head_without_end_and_nonsense(server: str) -> None:
     with throttled(FAST) as proxy:
         for sent in (b"x" * 1_000_000, b"\x00\xff\r\n\r\n", b"GET /\r\n\r\n"):
             place = ("127.0.0.1", urlsplit(proxy).port or 0)
-            with suppress(OSError), socket.create_connection(place, 5) as raw:
+            with suppress(OSError), socket.create_connection(place, 60) as raw:
                 raw.sendall(sent)
                 raw.shutdown(socket.SHUT_WR)
                 assert raw.recv(100).startswith((b"HTTP/1.1 400", b"HTTP/1.1 407"))
@@ -235,7 +240,7 @@ def test_a_client_that_goes_away_ends_the_download(
         answer.read(1000)
         answer.close()
         made.close()
-        assert Handler.broken.wait(5)
+        assert Handler.broken.wait(60)
     assert capfd.readouterr() == ("", "")
 
 

@@ -31,7 +31,7 @@ def place() -> Iterator[int]:
 
 
 def say(port: int, data: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as way, way.makefile("rb") as answer:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as way, way.makefile("rb") as answer:
         way.sendall(data)
         way.shutdown(socket.SHUT_WR)
         return answer.read()
@@ -50,7 +50,7 @@ def test_where_nobody_answers_any_more_it_ends() -> None:
     def dial() -> socket.socket:
         raise ConnectionRefusedError
 
-    with listening(0, dial) as port, socket.create_connection(("127.0.0.1", port), timeout=20) as way:
+    with listening(0, dial) as port, socket.create_connection(("127.0.0.1", port), timeout=60) as way:
         assert way.recv(1) == b""
 
 

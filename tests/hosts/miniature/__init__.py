@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..system import free_port
+
 FILES = Path(__file__).parent / "files"
 VERSION = "0.31.0"
 HOLD, HEAVY = "/srv/hold", "/srv/heavy"
@@ -52,15 +54,13 @@ def make_onednn(folder: Path, version: str = "3.13.0") -> Path:
 @contextmanager
 def git_daemon(folder: Path) -> Iterator[str]:
     """Serve the repositories of a folder over git's own protocol, on loopback; gives the URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = ["git", "daemon", "--reuseaddr", "--listen=127.0.0.1", f"--port={port}", f"--base-path={folder}"]
     environment = {**os.environ, "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory"}
     environment["GIT_CONFIG_VALUE_0"] = "*"
     with subprocess.Popen([*command, "--export-all", "--enable=upload-pack", folder], env=environment) as daemon:
         try:
-            for _ in range(100):
+            for _ in range(1000):
                 with socket.socket() as probe:
                     if probe.connect_ex(("127.0.0.1", port)) == 0:
                         break
