@@ -74,6 +74,14 @@ def test_an_answer_of_another_form(download: Download, line: FaultyProxy, answer
     assert "Traceback" not in said
 
 
+def test_a_way_in_circles_is_told_at_once(download: Download, line: FaultyProxy) -> None:
+    line.fail("*", status=302, headers={"Location": line.url("loop")})
+    code, said = download.run()
+    assert code == 1
+    assert "redirects" in said
+    assert "going on in" not in said
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="wants root, to become another account")
 def test_a_folder_of_another_account(download: Download, tmp_path: Path) -> None:
     download.folder.mkdir()
