@@ -167,6 +167,17 @@ def test_errors_are_told_in_words(settings: dict[str, Any], expected: str) -> No
         HostSettings.model_validate(settings)
 
 
+def test_quotes_are_advised_where_they_help() -> None:
+    wrong = {"models": {"m": {"id": "a/b", "limit_rate": 0}}, "build": {"jobs": 0, "vllm": 0.31}}
+    found = check(wrong, lambda path: "0.31" if path[-1] == "vllm" else "0")
+    assert dict(found) == {
+        ("models", "m", "limit_rate"): f"should be {RATE} or null, not 0",
+        ("build", "jobs"): 'should be an integer of at least 1 or "auto", not 0',
+        ("build", "vllm"): 'should be "auto", or a version such as "0.31.0"; 0.31 without quotes is a number: '
+        'write "0.31"',
+    }
+
+
 @pytest.mark.parametrize("name", sorted(SHELLS_OWN))
 def test_a_service_is_not_given_the_shells_own_variables(name: str) -> None:
     service = {"model": "demo", "environment": {name: "1"}}
