@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +16,13 @@ from hubs.downloads import Download, same_files
 from hubs.faulty_proxy import FaultyProxy
 from hubs.hf_hub import HuggingFaceHub
 
+from provisioning.templates import FOLDER
 from provisioning.templates.download_records import in_the_way
 from provisioning.templates.download_sources import safe
+
+sys.path.insert(0, str(FOLDER))
+
+import download_folder
 
 ID = "Qwen/Tiny"
 
@@ -93,6 +100,11 @@ def test_a_folder_of_another_account(download: Download, tmp_path: Path) -> None
         pytest.skip("the program is in a folder that others cannot read")
     assert done.returncode == 1
     assert b"Permission denied. Give it to nobody, who serves the model" in done.stderr
+
+
+def test_a_disk_that_is_read_only() -> None:
+    said = download_folder.explained(OSError(errno.EROFS, "Read-only file system", "/mnt/m"), "/mnt/m")
+    assert said.startswith("/mnt/m: Read-only file system. Give the model a path that can be written to")
 
 
 def test_a_folder_where_a_file_belongs(download: Download) -> None:

@@ -122,6 +122,11 @@ PORT = "should be an integer between 1 and 65535, not "
         ({"models": {"m": {"method": "url"}}}, 'models/m: needs "files" for method url'),
         ({"models": {"m": {"method": "auto", "id": "a/b", "endpoint": "https://h"}}}, AUTO),
         (
+            {"build": {"cmake_args": '-DA="x y"'}},
+            "build/cmake_args: should be arguments for cmake without quotes: vLLM's build parts them at each space or "
+            'null, not "-DA=\\"x y\\""',
+        ),
+        (
             {"models": {"m": {"id": "a/b", "limit_rate": "5"}}},
             f'models/m/limit_rate: should be {RATE} or null, not "5"',
         ),
