@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from posixpath import normpath
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -118,7 +119,7 @@ def require_own_folders(host: str, folders: Mapping[str, str]) -> None:
 
 def name_of(file: ModelFile) -> str:
     """A file's path in the model's folder."""
-    return file.path or file.url.partition("?")[0].rpartition("/")[2]
+    return file.path or unquote(file.url.partition("?")[0].rpartition("/")[2])
 
 
 def _problems(model: Model) -> Iterator[str]:
