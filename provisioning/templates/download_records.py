@@ -23,11 +23,19 @@ def load(folder: str) -> dict[str, Any]:
     """The manifest; empty where there is none, or one that is spoilt."""
     try:
         with open(os.path.join(folder, OURS, "manifest.json"), encoding="utf-8", errors="surrogateescape") as file:
-            found: dict[str, Any] = json.load(file)
-        files = {name: {key: kind(each[key]) for key, kind in FIELDS.items()} for name, each in found["files"].items()}
-        return {**found, "files": files}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return parsed(file.read())
+    except (OSError, ValueError):
         return {}
+
+
+def parsed(manifest: str) -> dict[str, Any]:
+    """What a manifest says. Raises ValueError where it is spoilt."""
+    try:
+        found: dict[str, Any] = json.loads(manifest)
+        files = {name: {key: kind(each[key]) for key, kind in FIELDS.items()} for name, each in found["files"].items()}
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(str(error)) from error
+    return {**found, "files": files}
 
 
 def intact(folder: str) -> dict[str, str]:
