@@ -73,7 +73,7 @@ def faults(folder: str, names: list[str]) -> Iterator[str]:
             yield f"{name} is a pointer of git-lfs, and not the file itself"
         elif name.endswith(".safetensors") and (words := _unsafe(path)):
             yield f"{name} is {words}"
-        elif name.endswith(".safetensors.index.json") and (lacking := _lacking(folder, name, set(names))):
+        elif name.endswith(".index.json") and (lacking := _lacking(folder, name, set(names))):
             yield f"{name} names {lacking}, which is not here: include and exclude leave it out, or the server lacks it"
 
 

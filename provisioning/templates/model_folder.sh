@@ -7,10 +7,10 @@ weights=$(find -L . -maxdepth 1 \( -name '*.safetensors' -o -name '*.bin' -o -na
 pointer=$(find -L . -maxdepth 1 -name '*.*' -type f -size -3 \
     -exec grep -l '^version https://git-lfs.github.com/spec/v1' {} + 2>/dev/null | head -n 1)
 [ -z "$pointer" ] || { echo "${pointer#./} is a pointer of git-lfs, and not the file itself: git lfs pull"; exit; }
-for index in ./*.safetensors.index.json; do
+for index in ./*.index.json; do
     [ -r "$index" ] || continue
     here='' lacking=''
-    for part in $(grep -o '"[^" ]*\.safetensors"' "$index" | sort -u | tr -d '"'); do
+    for part in $(grep -oE '"[^" ]+\.(safetensors|bin)"' "$index" | sort -u | tr -d '"'); do
         if [ -e "$part" ]; then here=$part; else lacking=$part; fi
     done
     [ -z "$here" ] || [ -z "$lacking" ] || { echo "it has no $lacking, which ${index#./} names"; exit; }

@@ -70,6 +70,14 @@ def test_what_is_missing(folder: Path, spoil: Callable[[Path], object], words: s
     assert words in said(folder)
 
 
+def test_half_of_older_weights(folder: Path) -> None:
+    parts = {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": parts}))
+    assert said(folder) == "", "none of them is here: safetensors are"
+    (folder / parts["a"]).write_bytes(b"x" * 9000)
+    assert f"it has no {parts['b']}" in said(folder)
+
+
 def test_weights_of_another_form_beside_an_index(folder: Path) -> None:
     without_weights(folder)
     (folder / "model.gguf").write_bytes(b"GGUF" * 1000)
