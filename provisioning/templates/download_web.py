@@ -61,7 +61,8 @@ class Web:
         """Bytes of what lies there, or -1."""
         try:
             answer = self._session.head(url, timeout=TIMEOUT, allow_redirects=True, headers={"Accept-Encoding": ""})
-            return int(answer.headers["Content-Length"]) if answer.ok else -1
+            # Some say 0 of what they would have to make first.
+            return (answer.ok and int(answer.headers["Content-Length"])) or -1
         except (requests.RequestException, KeyError, ValueError):
             return -1
 

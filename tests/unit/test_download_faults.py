@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hubs.content import contents, make_model
@@ -131,10 +132,13 @@ def test_a_file_becomes_a_folder_and_a_folder_a_file(download: Download, hub: Hu
     assert same_files(download.folder, model)
 
 
-def test_a_server_that_tells_no_size(download: Download, line: FaultyProxy, model: Path) -> None:
+@pytest.mark.parametrize("answer", [{"status": 405}, {"status": 200, "headers": {"Content-Length": "0"}}])
+def test_a_server_that_tells_no_size(
+    download: Download, line: FaultyProxy, model: Path, answer: dict[str, Any]
+) -> None:
     name = "model-00001-of-00002.safetensors"
     url, sha256 = line.url(f"{ID}/resolve/main/{name}"), contents(model)[name].sha256
-    line.fail(f"*/{name}", method="HEAD", status=405)
+    line.fail(f"*/{name}", method="HEAD", **answer)
     download.sources[0] |= {"method": "url", "endpoint": ""}
     download.succeed(files=[{"url": url, "sha256": sha256, "path": name}])
     assert len(line.asked(f"*/{name}")) == 1
