@@ -12,7 +12,7 @@ from provisioning.serve_settings import FromList, Section
 from provisioning.texts import (
     CmakeArguments,
     Distribution,
-    HostPath,
+    GxxPath,
     Line,
     Name,
     Revision,
@@ -85,7 +85,7 @@ class Build(Section):
     jobs: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         default="auto", description="Files compiled at once; auto follows from cores and memory."
     )
-    cxx: HostPath | None = Field(
+    cxx: GxxPath | None = Field(
         default=None, description="g++ to compile with, its gcc beside it; null takes that of compiler.version."
     )
     cmake_args: CmakeArguments | None = Field(

@@ -56,6 +56,14 @@ ServiceVariable = Annotated[
     ),
 ]
 HostPath = Annotated[str, Matching(r"(/|~/|~$)[^\x00-\x1f\x7f-\x9f]*", "an absolute path, or one that begins with ~/")]
+# Its gcc is looked for under the same name: that of clang++ would be clangcc.
+GxxPath = Annotated[
+    str,
+    Matching(
+        r"(/|~/)([^\x00-\x1f\x7f-\x9f]*/)?(?!clang)[^/\x00-\x1f\x7f-\x9f]*g\+\+[^/\x00-\x1f\x7f-\x9f]*",
+        "the path of a g++, absolute or from ~/",
+    ),
+]
 Url = Annotated[str, Matching(r"(https?|file)://[!-~]+", "a URL (http, https or file)")]
 AptMirror = Annotated[str, Matching(r"none|tuna|https?://[!-~]+", '"none", "tuna" or an http(s) URL')]
 PipIndex = Annotated[str, Matching(r"host|tuna|none|(https?|file)://[!-~]+", '"host", "tuna", "none" or a URL')]

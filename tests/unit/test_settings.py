@@ -121,6 +121,13 @@ PORT = "should be an integer between 1 and 65535, not "
         ({"models": {"m": {"method": "path"}}}, 'models/m: needs "path: FOLDER" or "method: demo"'),
         ({"models": {"m": {"method": "url"}}}, 'models/m: needs "files" for method url'),
         ({"models": {"m": {"method": "auto", "id": "a/b", "endpoint": "https://h"}}}, AUTO),
+        *(
+            (
+                {"build": {"cxx": path}},
+                f'build/cxx: should be the path of a g++, absolute or from ~/ or null, not "{path}"',
+            )
+            for path in ("/usr/bin/clang++", "/usr/bin/c++", "g++-12", "/opt/g++/")
+        ),
         (
             {"build": {"cmake_args": '-DA="x y"'}},
             "build/cmake_args: should be arguments for cmake without quotes: vLLM's build parts them at each space or "
