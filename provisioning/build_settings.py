@@ -9,7 +9,18 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import Self
 
 from provisioning.serve_settings import FromList, Section
-from provisioning.texts import Distribution, HostPath, Line, Name, Revision, Source, TreeSource, Url, VllmVersion
+from provisioning.texts import (
+    CmakeArguments,
+    Distribution,
+    GxxPath,
+    Line,
+    Name,
+    Revision,
+    Source,
+    TreeSource,
+    Url,
+    VllmVersion,
+)
 
 VLLM_GIT = "https://github.com/vllm-project/vllm.git"
 ONEDNN = (
@@ -74,10 +85,12 @@ class Build(Section):
     jobs: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         default="auto", description="Files compiled at once; auto follows from cores and memory."
     )
-    cxx: HostPath | None = Field(
+    cxx: GxxPath | None = Field(
         default=None, description="g++ to compile with, its gcc beside it; null takes that of compiler.version."
     )
-    cmake_args: Line | None = Field(default=None, description="More arguments for cmake, such as -DENABLE_X=ON.")
+    cmake_args: CmakeArguments | None = Field(
+        default=None, description="More arguments for cmake, such as -DENABLE_X=ON."
+    )
     ccache: bool = Field(default=True, description="Keep compiled files for the next build (ccache).")
     allow_missing_isa: bool = Field(
         default=False, description="Compile with a compiler that drops AVX512-BF16 or AMX kernels."

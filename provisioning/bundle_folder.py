@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator
@@ -42,11 +43,15 @@ class Source:
 
 
 class Folder:
-    """Where a bundle is being packed. Raises `ConfigurationError` for a folder that holds something else."""
+    """Where a bundle is being packed. Raises `ConfigurationError` for one that holds something else, or is not ours."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         with self._writing():
+            above = next(each for each in (path, *path.parents) if each.exists())
+            os.listdir(above)  # a file has none
+            if not os.access(above, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(above))
             ours = any((path / name).exists() for name in (MANIFEST, UNFINISHED))
             if path.exists() and not ours and any(path.iterdir()):
                 raise ConfigurationError(

@@ -61,6 +61,11 @@ def converge(
 
     `up` are the steps of `serve`; afterwards each changed service answers a question. `verify` hashes models again.
     """
+    if verify and options.get("offline"):
+        raise ConfigurationError(
+            "--verify and --offline exclude one another: models are sent from a bundle, and not hashed where they are",
+            remedy="Leave --offline out: a host without network hashes by its records.",
+        )
     failed = FailedHosts(path, task)
     entries = _entries(path, hosts, failed if retry_failed else None, **options)
     if verify:

@@ -16,7 +16,7 @@ from provisioning.yaml_document import KeyPath
 def read(source: object) -> str:
     """Read what `{env: NAME}` or `{file: PATH}` names. Raises ValueError that says why it cannot be had."""
     if isinstance(source, KeyFromVariable):
-        if not (secret := os.environ.get(source.env, "")):
+        if not (secret := os.environ.get(source.env, "").strip()):
             raise ValueError(f"the environment variable {source.env} is not set")
         return hide(secret)
     assert isinstance(source, KeyFromFile)

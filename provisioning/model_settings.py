@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from posixpath import normpath
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import Self
 
+from provisioning.errors import ConfigurationError
 from provisioning.serve_settings import FromList, KeyFromFile, KeyFromVariable, Section
 from provisioning.texts import HostPath, Line, ModelId, Name, Rate, RelativePath, Revision, Sha256, WebUrl
 
@@ -103,9 +106,20 @@ def path_of(name: str, model: Model) -> str:
     return model.path or f"~/ModelSpace/{name}"
 
 
+def require_own_folders(host: str, folders: Mapping[str, str]) -> None:
+    """Raise `ConfigurationError` where two models would be brought into one folder: each would spoil the other."""
+    owners: dict[str, str] = {}
+    for name, folder in folders.items():
+        if (owner := owners.setdefault(normpath(folder), name)) != name:
+            raise ConfigurationError(
+                f"{host}: the models {owner} and {name} would both be brought into {folder}",
+                remedy=f"Give models/{name} a path of its own; if it is the same model, let services name {owner}.",
+            )
+
+
 def name_of(file: ModelFile) -> str:
     """A file's path in the model's folder."""
-    return file.path or file.url.partition("?")[0].rpartition("/")[2]
+    return file.path or unquote(file.url.partition("?")[0].rpartition("/")[2])
 
 
 def _problems(model: Model) -> Iterator[str]:

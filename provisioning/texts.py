@@ -56,6 +56,14 @@ ServiceVariable = Annotated[
     ),
 ]
 HostPath = Annotated[str, Matching(r"(/|~/|~$)[^\x00-\x1f\x7f-\x9f]*", "an absolute path, or one that begins with ~/")]
+# Its gcc is looked for under the same name: that of clang++ would be clangcc.
+GxxPath = Annotated[
+    str,
+    Matching(
+        r"(/|~/)([^\x00-\x1f\x7f-\x9f]*/)?(?!clang)[^/\x00-\x1f\x7f-\x9f]*g\+\+[^/\x00-\x1f\x7f-\x9f]*",
+        "the path of a g++, absolute or from ~/",
+    ),
+]
 Url = Annotated[str, Matching(r"(https?|file)://[!-~]+", "a URL (http, https or file)")]
 AptMirror = Annotated[str, Matching(r"none|tuna|https?://[!-~]+", '"none", "tuna" or an http(s) URL')]
 PipIndex = Annotated[str, Matching(r"host|tuna|none|(https?|file)://[!-~]+", '"host", "tuna", "none" or a URL')]
@@ -80,6 +88,12 @@ CpuList = Annotated[
 _TREE = r"(https?|ssh|git|file)://[!-~]+|[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[!-~]+|(/|~/)[^\x00-\x1f\x7f-\x9f]*"
 TreeSource = Annotated[str, Matching(_TREE, "a git URL, the URL of a tarball, or a folder on the host")]
 Source = Annotated[str, Matching(rf"sdist|{_TREE}", '"sdist", a git URL, or a folder on the host')]
+CmakeArguments = Annotated[
+    str,
+    Matching(
+        r"""[^\x00-\x1f"'\x7f-\x9f]+""", "arguments for cmake without quotes: vLLM's build parts them at each space"
+    ),
+]
 Revision = Annotated[str, Matching(r"(?!-)[A-Za-z0-9._/+-]+", "a tag, a branch or a commit")]
 GpuList = Annotated[str, Matching(r"auto|[0-9]{1,4}(,[0-9]{1,4})*", '"auto", or numbers of GPUs such as "0" or "0,1"')]
 Distribution = Annotated[

@@ -100,7 +100,7 @@ def _tell(error: ErrorDetails, settings: Any, text_of: TextOf) -> Problem:
 def _should_be(schema: Schema, value: Any, path: KeyPath, text_of: TextOf) -> str:
     expected, text = expectation(schema), text_of(path)
     secret = _may_be_secret(path)
-    if isinstance(value, (bool, int, float, datetime.date)) and text is not None and _takes_text(schema):
+    if isinstance(value, (bool, int, float, datetime.date)) and text is not None and _takes(text, schema):
         written = "it" if secret else text
         return f"should be {expected}; {written} without quotes is {_kind(value)}: write " + (
             "it in quotes" if secret else f'"{text}"'
@@ -113,8 +113,11 @@ def _may_be_secret(path: KeyPath) -> bool:
     return path[-1:] in (("api_key",), ("token",)) or (len(path) > 2 and path[-2] in ("environment", "arguments"))
 
 
-def _takes_text(schema: Schema) -> bool:
-    return any(branch.get("type") == "string" and "enum" not in branch for branch in schema.get("anyOf", [schema]))
+def _takes(text: str, schema: Schema) -> bool:
+    branches = (branch for branch in schema.get("anyOf", [schema]) if branch.get("type") == "string")
+    return any(
+        not {"enum", "const"} & branch.keys() and re.search(branch.get("pattern", ""), text) for branch in branches
+    )
 
 
 def _value_at(settings: Any, location: tuple[int | str, ...]) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from invoke.context import Context
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from provisioning import fleet, releases
@@ -67,11 +67,16 @@ def _tell(what: str, found: Sequence[Wheel], where: str = "") -> ExitCode:
     return ExitCode.OK
 
 
+def _table(*names: str) -> Table:
+    # On a narrow terminal a cell takes more lines: what is cut off helps nobody.
+    return Table(*(Column(name, overflow="fold") for name in names), box=None)
+
+
 def _show(found: Sequence[Wheel], folder: Path) -> ExitCode:
     if not found:
         print(f"no wheel has been compiled yet ({folder})")
         return ExitCode.OK
-    table = Table("name", "vLLM", "Python", "torch", "g++", "oneDNN", "runs with", "MB", "compiled", box=None)
+    table = _table("name", "vLLM", "Python", "torch", "g++", "oneDNN", "runs with", "MB", "compiled")
     for wheel in found:
         table.add_row(*map(Text, _row(wheel)))
     console().print(table)
@@ -100,9 +105,7 @@ def show_releases(path: str, hosts: str) -> ExitCode:
             errors.append((entry.name, result))
         else:
             taken.setdefault(result, []).append(entry.name)
-    table = Table(
-        "vLLM", "Python", "torch (CPU)", "gcc", "oneDNN", "CPU requirements", "CPU wheel", "taken by", box=None
-    )
+    table = _table("vLLM", "Python", "torch (CPU)", "gcc", "oneDNN", "CPU requirements", "CPU wheel", "taken by")
     for release in releases.load():
         style = "bold green" if release.version in taken else ""
         table.add_row(*_about(release), ", ".join(taken.get(release.version, [])), style=style)

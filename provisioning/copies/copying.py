@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -13,6 +12,7 @@ from provisioning.copies.streaming import stream
 from provisioning.copies.taker import Taker, lost_source
 from provisioning.errors import CommandError
 from provisioning.resources.base import Tell
+from provisioning.templates.download_records import parsed
 
 Way = Callable[[Share, Taker], AbstractContextManager[None]]
 
@@ -27,11 +27,13 @@ def copy(source: Place, target: Place, *, key: str, model: str, script: str, tel
         manifest = source.manifest()
         source_has_rsync = source.has_rsync(tell)
     try:
-        found = json.loads(manifest).get("key")
+        found = parsed(manifest).get("key")
     except ValueError:
         found = None
     if found != key:
-        raise SourceLostError(f"{source.host.name} has another model, or another revision, in {source.path}")
+        raise SourceLostError(
+            f"{source.host.name} has another model, or another revision, or spoilt records in {source.path}"
+        )
     with Taker(target, model, manifest, script) as taker:
         if source_has_rsync and target.has_rsync(tell) and _by_rsync(source, taker, tell):
             return

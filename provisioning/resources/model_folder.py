@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from provisioning.errors import ProvisioningError
 from provisioning.host import Host, looking_as, quote
 from provisioning.resources.base import Difference, Resource, Tell
+from provisioning.templates import text
 
 
 @dataclass(frozen=True)
 class ModelFolder(Resource):
-    """A folder with a model's config.json and weights, readable by the account that serves. Never changed."""
+    """A folder with a model's config.json and whole weights, readable by the account that serves. Never changed."""
 
     model: str
     path: str
@@ -24,13 +25,7 @@ class ModelFolder(Resource):
 
     def probe(self) -> str:
         """Print what is missing, as the account that will read it."""
-        path = quote(self.path)
-        look = (
-            f"if ! [ -d {path} ]; then echo 'there is no such folder'; "
-            f"elif ! [ -r {path}/config.json ]; then echo 'it has no config.json that {self.account} can read'; "
-            f"else for file in {path}/*.safetensors {path}/*.bin {path}/*.gguf {path}/*.pt; do "
-            "[ ! -e \"$file\" ] || { echo complete; exit; }; done; echo 'it has no weights'; fi"
-        )
+        look = f"set -- {quote(self.path)} {quote(self.account)}\n{text('model_folder.sh')}"
         return looking_as(self.account, look)
 
     def diff(self, actual: str) -> Difference | None:

@@ -16,7 +16,7 @@ from provisioning.copies.taker import private_folder
 from provisioning.copies.wanted import CONTROLLER
 from provisioning.host import as_account, quote
 from provisioning.masking import masked
-from provisioning.model_settings import AUTO, Model, name_of
+from provisioning.model_settings import AUTO, Model, name_of, require_own_folders
 from provisioning.resources import Directory, Product, Program, Resource
 from provisioning.resources.bundled_model import BundledModel
 from provisioning.resources.distributed_model import DistributedModel
@@ -57,7 +57,10 @@ def resources(site: Site) -> Iterator[Resource]:
     """Yield each served model once, with the folder above it and the program that downloads.
 
     Those that another host downloads come last: it may wait for one of this host's (see `working_order`).
+    Raises `ConfigurationError` where two models would be brought into one folder.
     """
+    brought = [name for name, model in site.served_models.items() if model.method != "path"]
+    require_own_folders(site.name, {name: site.model_path(name) for name in brought})
     models = dict(sorted(site.served_models.items(), key=lambda each: _waits(site, each[1])))
     if any(model.is_downloaded for model in models.values()):
         yield Directory(LIBRARY)

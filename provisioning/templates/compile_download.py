@@ -20,6 +20,8 @@ else:
 
 ATTEMPTS = 6
 """Attempts without progress before a source is given up."""
+ATTEMPTS_BEFORE_OTHERS = 3
+"""As `ATTEMPTS`, where there is another source: one that does not answer may take two minutes each time."""
 
 
 class Unavailable(Exception):  # noqa: N818 - it says how it went with one source, and the next one is tried
@@ -31,7 +33,7 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def unpacked(url: str, sha256: str, folder: str, what: str) -> tuple[str, str]:
+def unpacked(url: str, sha256: str, folder: str, what: str, attempts: int = ATTEMPTS) -> tuple[str, str]:
     """Download an archive, unless its tree is there already, and unpack it."""
     name = os.path.basename(urlsplit(url).path)
     # Of two servers' files of one name neither continues the other, nor stands in for it.
@@ -43,7 +45,7 @@ def unpacked(url: str, sha256: str, folder: str, what: str) -> tuple[str, str]:
         if sha256 in ("", digest) and state in ("", had):
             return only_folder(target), f"sha256:{digest}"
     os.makedirs(folder, exist_ok=True)
-    download(url, archive, what)
+    download(url, archive, what, attempts)
     digest = sha256_of(archive)
     if sha256 and digest != sha256:
         os.unlink(archive)
@@ -77,7 +79,7 @@ def only_folder(folder: str) -> str:
     return inner[0].rstrip("/") if len(inner) == 1 else folder
 
 
-def download(url: str, path: str, what: str) -> None:
+def download(url: str, path: str, what: str, attempts: int) -> None:
     """Download with curl, and go on where a cut connection stopped. Raises `Unavailable`."""
     if urlsplit(url).scheme == "file":
         try:
@@ -98,7 +100,7 @@ def download(url: str, path: str, what: str) -> None:
         elif re.search(r"error: 4(?!08|29)\d\d", words):
             raise Unavailable(words)
         failures = 0 if size(part) > before else failures + 1
-        if failures >= ATTEMPTS:
+        if failures >= attempts:
             raise Unavailable(words)
         say(f"{what}: {words}; going on at {size(part) / 1e6:.1f} MB")
         time.sleep(min(2**failures, 30))

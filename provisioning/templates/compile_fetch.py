@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from provisioning.templates.compile_download import ATTEMPTS, Unavailable, say, unpacked
+    from provisioning.templates.compile_download import ATTEMPTS, ATTEMPTS_BEFORE_OTHERS, Unavailable, say, unpacked
     from provisioning.templates.git_client import REFUSED, SLOW, first_complaint, run, shown, without_login
 else:
-    from compile_download import ATTEMPTS, Unavailable, say, unpacked
+    from compile_download import ATTEMPTS, ATTEMPTS_BEFORE_OTHERS, Unavailable, say, unpacked
     from git_client import REFUSED, SLOW, first_complaint, run, shown, without_login
 
 ARCHIVE = re.compile(r"\.(tar(\.\w+)?|tgz)$")
@@ -37,8 +37,9 @@ def first(
     """
     refused = []
     for source in sources:
+        attempts = ATTEMPTS if source == sources[-1] else ATTEMPTS_BEFORE_OTHERS
         try:
-            found, commit = tree(source, folder, what, tag)
+            found, commit = tree(source, folder, what, tag, attempts)
             if fits:
                 fits(found, commit)
             return found, commit
@@ -48,18 +49,18 @@ def first(
     raise SystemExit("\n  ".join([f"{what} cannot be had from any source:", *refused]) + f"\n{advice}".rstrip())
 
 
-def tree(source: str, folder: str, what: str, tag: str) -> tuple[str, str]:
+def tree(source: str, folder: str, what: str, tag: str, attempts: int) -> tuple[str, str]:
     """The tree of one source. Raises `Unavailable`."""
     if source == "sdist":
         url, sha256 = sdist(what, tag.removeprefix("v"))
-        return unpacked(url, sha256, folder, f"{what} {tag}")
+        return unpacked(url, sha256, folder, f"{what} {tag}", attempts)
     named = source.replace("{tag}", tag).replace("{version}", tag.removeprefix("v"))
     if named.startswith(("/", "~")):
         path = os.path.expanduser(named)
         return unpacked(Path(path).as_uri(), "", folder, f"{what} {tag}") if ARCHIVE.search(path) else local(path)
     if "{tag}" in source or ARCHIVE.search(urlsplit(source).path):
-        return unpacked(named, "", folder, f"{what} {tag}")
-    return cloned(source, folder, tag)
+        return unpacked(named, "", folder, f"{what} {tag}", attempts)
+    return cloned(source, folder, tag, attempts)
 
 
 def sdist(project: str, version: str) -> tuple[str, str]:
@@ -87,7 +88,7 @@ def sdist(project: str, version: str) -> tuple[str, str]:
     return str(best.link.normalized), (best.link.hashes or {}).get("sha256", "")
 
 
-def cloned(url: str, folder: str, tag: str) -> tuple[str, str]:
+def cloned(url: str, folder: str, tag: str, attempts: int) -> tuple[str, str]:
     """Fetch one tag or commit with git, shallow where the server lets us. Raises `Unavailable`."""
     name = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{shown(url).partition('://')[2] or url}-{tag}")
     target = os.path.join(folder, f"{name}.git")
@@ -97,16 +98,16 @@ def cloned(url: str, folder: str, tag: str) -> tuple[str, str]:
         os.makedirs(target)
         _git(target, "init", "-q")
         say(f"git: fetching {tag} of {shown(url)}")
-        _fetch(target, url, tag)
+        _fetch(target, url, tag, attempts)
         _git(target, "checkout", "-q", "--detach", "FETCH_HEAD")
         _git(target, "update-ref", "refs/provisioning/complete", "HEAD")
     return target, _git(target, "rev-parse", "HEAD").strip()
 
 
-def _fetch(target: str, url: str, tag: str) -> None:
+def _fetch(target: str, url: str, tag: str, attempts: int) -> None:
     place, options, variables = without_login(url)
     git = partial(_git, target, *SLOW, *options, "fetch", "-q", **variables)
-    for failures in range(1, ATTEMPTS + 1):
+    for failures in range(1, attempts + 1):
         try:
             git("--no-tags", "--depth", "1", place, tag)
             return
@@ -117,7 +118,7 @@ def _fetch(target: str, url: str, tag: str) -> None:
                 git("--tags", place, "+refs/heads/*:refs/remotes/origin/*")
                 git(".", _git(target, "rev-parse", "--verify", f"{tag}^{{commit}}").strip())
                 return
-            if lacks or isinstance(error, Refused) or failures == ATTEMPTS:
+            if lacks or isinstance(error, Refused) or failures == attempts:
                 raise
             say(f"git: {error}; trying again")
             time.sleep(min(2**failures, 30))

@@ -56,6 +56,7 @@ def explained(error: OSError, folder: str) -> str:
     account = pwd.getpwuid(os.geteuid()).pw_name
     what = {
         errno.EACCES: f"Give it to {account}, who serves the model, or give the model another path.",
+        errno.EROFS: "Give the model a path that can be written to; or, where it is whole there, method: path.",
         errno.EISDIR: "The model has a file of this name: move the folder away.",
         errno.ENOTDIR: "The model needs a folder of this name: move the file away.",
         errno.EEXIST: "The model needs a folder of this name: move the file away.",

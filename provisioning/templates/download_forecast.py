@@ -21,13 +21,13 @@ def main(config: dict[str, Any]) -> dict[str, Any]:
             source = METHODS[place["method"]]({**config, **place, "attempts": 1}, folder)
             try:
                 listing = listed(source)
+                files = chosen(listing.files, config["include"], config["exclude"])
             except Unavailable as error:
                 said = str(error)
                 continue
             except FileNotFoundError as error:
                 said = f"{error.filename} is not installed"
                 continue
-        files = chosen(listing.files, config["include"], config["exclude"])
         size = sum(max(0, each.size) for each in files.values())
         unknown = sum(each.size < 0 for each in files.values())
         return {"size": size, "files": len(files), "unknown": unknown, "revision": listing.revision}

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from provisioning.templates.download_sources import Source, Unavailable, Wanted, chosen, listed, safe, say
     from provisioning.templates.download_throttle import throttled
     from provisioning.templates.download_url import Urls
-    from provisioning.templates.download_verify import faults, mismatch, proven
+    from provisioning.templates.download_verify import faults, mismatch, proven, stands
     from provisioning.templates.git_lfs import drop
 else:
     from download_copy import Copied
@@ -61,7 +61,7 @@ else:
     from download_sources import Source, Unavailable, Wanted, chosen, listed, safe, say
     from download_throttle import throttled
     from download_url import Urls
-    from download_verify import faults, mismatch, proven
+    from download_verify import faults, mismatch, proven, stands
     from git_lfs import drop
 
 METHODS: dict[str, Any] = {
@@ -123,17 +123,18 @@ def first(config: dict[str, Any], folder: str) -> None:
             refused.append(f"{place['method']} ({source.shown}): {error}")
             if len(config["sources"]) > 1:
                 say(f"warning: {refused[-1]}; trying the next method")
-    sys.exit("\n".join([f"{config['name']} cannot be had:", *(f"  {each}" for each in refused)]))
+    words = "\n".join([f"{config['name']} cannot be had:", *(f"  {each}" for each in refused)])
+    if not stands(config["key"], folder):
+        sys.exit(words)
+    say(f"warning: {words}\n  but what was downloaded before is whole: each file was hashed again")
 
 
 def bring(source: "Source", config: dict[str, Any], method: str, folder: str) -> None:
     """Bring from one source what is not here, prove it, and record it. Raises `Unavailable`."""
     listing = listed(source)
-    files = chosen(listing.files, config["include"], config["exclude"])
     if odd := next((name for name in listing.files if not safe(name)), None):
         raise Unavailable(f"it names a file outside of the model's folder: {odd!r}")
-    if not files:
-        raise Unavailable(f"none of its {len(listing.files)} files is chosen by include and exclude")
+    files = chosen(listing.files, config["include"], config["exclude"])
     hashes = here(folder, files, trusting=not config["verify"])
     missing = {name: wanted for name, wanted in files.items() if name not in hashes}
     if missing:

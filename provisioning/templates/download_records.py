@@ -13,18 +13,29 @@ from pathlib import PurePosixPath
 from typing import Any
 
 OURS = ".vllm-provisioning"
+FIELDS: dict[str, Any] = {"size": int, "sha256": str, "mtime_ns": int}
+"""What is recorded of each file."""
 STATE = "xargs -0 -r stat -c '%s %.9Y %n' -- <.vllm-provisioning/files | sha256sum"
 """Shell that prints the hash of all sizes and times, in the model's folder."""
 
 
 def load(folder: str) -> dict[str, Any]:
-    """The manifest; empty where there is none."""
+    """The manifest; empty where there is none, or one that is spoilt."""
     try:
         with open(os.path.join(folder, OURS, "manifest.json"), encoding="utf-8", errors="surrogateescape") as file:
-            found: dict[str, Any] = json.load(file)
-            return found
+            return parsed(file.read())
     except (OSError, ValueError):
         return {}
+
+
+def parsed(manifest: str) -> dict[str, Any]:
+    """What a manifest says. Raises ValueError where it is spoilt."""
+    try:
+        found: dict[str, Any] = json.loads(manifest)
+        files = {name: {key: kind(each[key]) for key, kind in FIELDS.items()} for name, each in found["files"].items()}
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(str(error)) from error
+    return {**found, "files": files}
 
 
 def intact(folder: str) -> dict[str, str]:

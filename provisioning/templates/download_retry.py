@@ -1,6 +1,8 @@
 """The policy of downloading: what can pass is tried again with growing waits, and what moves is never given up."""
 
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
@@ -18,6 +20,19 @@ LONGEST = 60
 """Seconds between two attempts at most, unless the server asks for more."""
 PATIENCE = 600
 """Seconds that a server may ask for."""
+
+
+def retry_after(asked: str) -> float:
+    """Seconds that a server asks to wait, as a number or as a date; 0 for anything else.
+
+    https://www.rfc-editor.org/rfc/rfc9110#name-retry-after
+    """
+    if asked.isdecimal():
+        return float(asked)
+    try:
+        return max(0.0, parsedate_to_datetime(asked).timestamp() - time())
+    except ValueError:
+        return 0
 
 
 class _WithoutProgress(stop_base):

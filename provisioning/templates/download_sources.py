@@ -84,15 +84,22 @@ def safe(name: str) -> bool:
 
 
 def chosen(files: dict[str, Wanted], include: Iterable[str], exclude: Iterable[str]) -> dict[str, Wanted]:
-    """The files that the patterns choose: `*.json`, `folder/*`; a pattern that ends in / means all below it."""
+    """The files that the patterns choose: `*.json`, `folder/*`; a pattern that ends in / means all below it.
+
+    A `*` stands for slashes too, and `**/` for any folders or none. Raises `Unavailable` where they choose nothing.
+    """
     fits = _matcher(include)
     unfit = _matcher(exclude)
-    return {name: each for name, each in files.items() if (not include or fits(name)) and not unfit(name)}
+    found = {name: each for name, each in files.items() if (not include or fits(name)) and not unfit(name)}
+    if not found:
+        raise Unavailable(f"none of its {len(files)} files is chosen by include and exclude")
+    return found
 
 
 def _matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
     whole = [f"{each}*" if each.endswith("/") else each for each in patterns]
-    return lambda name: any(fnmatchcase(name, pattern) for pattern in whole)
+    either = {shorter for each in whole for shorter in (each, each.replace("**/", ""))}
+    return lambda name: any(fnmatchcase(name, pattern) for pattern in either)
 
 
 def close_names(wanted: str, known: Iterable[str]) -> str:

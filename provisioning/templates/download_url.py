@@ -4,7 +4,6 @@ import hashlib
 import posixpath
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from provisioning.templates.download_http import Files
@@ -35,9 +34,7 @@ class Urls:
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             lengths = pool.map(self._web.length, [each["url"] for each in self._named])
         files = {
-            each["path"] or posixpath.basename(unquote(urlsplit(each["url"]).path)): Wanted(
-                length, sha256=each["sha256"].lower(), url=each["url"]
-            )
+            each["path"]: Wanted(length, sha256=each["sha256"].lower(), url=each["url"])
             for each, length in zip(self._named, lengths, strict=True)
         }
         revision = hashlib.sha256("".join(sorted(each.sha256 for each in files.values())).encode()).hexdigest()

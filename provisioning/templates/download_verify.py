@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from provisioning.templates.download_records import git_blob_of, sha256_of
-    from provisioning.templates.download_sources import Wanted
+    from provisioning.templates.download_records import git_blob_of, load, save, sha256_of
+    from provisioning.templates.download_sources import Wanted, say
 else:
-    from download_records import git_blob_of, sha256_of
-    from download_sources import Wanted
+    from download_records import git_blob_of, load, save, sha256_of
+    from download_sources import Wanted, say
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\n"
 """How a pointer file begins: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md"""
@@ -38,6 +38,21 @@ def _matching(path: str, wanted: "Wanted") -> str:
     return digest if wanted.sha256 in ("", digest) else ""
 
 
+def stands(key: str, folder: str) -> bool:
+    """Whether the model was brought before, and every file has the recorded SHA-256 still: no server is needed then."""
+    known = load(folder)
+    if known.get("key") != key:
+        return False
+    files = {name: Wanted(each["size"], each["sha256"]) for name, each in known.pop("files").items()}
+    hashes = proven(folder, files)
+    for name in files.keys() - hashes.keys():
+        say(f"{name} is not (any more) what was downloaded")
+    if files.keys() != hashes.keys():
+        return False
+    save(folder, known, hashes)
+    return True
+
+
 def mismatch(folder: str, name: str, wanted: "Wanted") -> str:
     """What is wrong with a file, with both hashes."""
     path = os.path.join(folder, name)
@@ -49,7 +64,7 @@ def mismatch(folder: str, name: str, wanted: "Wanted") -> str:
 
 
 def faults(folder: str, names: list[str]) -> Iterator[str]:
-    """Say of each file what keeps it from being served, whatever its hash: a pointer, or truncated safetensors."""
+    """Say what keeps files from being served, whatever their hashes: a pointer, truncated safetensors, half a model."""
     for name in names:
         path = os.path.join(folder, name)
         with open(path, "rb") as file:
@@ -58,6 +73,8 @@ def faults(folder: str, names: list[str]) -> Iterator[str]:
             yield f"{name} is a pointer of git-lfs, and not the file itself"
         elif name.endswith(".safetensors") and (words := _unsafe(path)):
             yield f"{name} is {words}"
+        elif name.endswith(".index.json") and (lacking := _lacking(folder, name, set(names))):
+            yield f"{name} names {lacking}, which is not here: include and exclude leave it out, or the server lacks it"
 
 
 def _unsafe(path: str) -> str:
@@ -76,3 +93,13 @@ def _unsafe(path: str) -> str:
         return "no safetensors: its header cannot be read"
     wanted = 8 + length + end
     return "" if size == wanted else f"truncated: {size} bytes of {wanted}"
+
+
+def _lacking(folder: str, index: str, names: "set[str]") -> str:
+    """A part of the weights that an index names, where that is missing and others are here; else ""."""
+    try:
+        with open(os.path.join(folder, index), encoding="utf-8") as file:
+            parts = {os.path.join(os.path.dirname(index), part) for part in json.load(file)["weight_map"].values()}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return ""  # of another kind than Hugging Face's
+    return min(parts - names) if parts & names and parts - names else ""

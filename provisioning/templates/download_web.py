@@ -3,19 +3,17 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
-from time import time
 from typing import TYPE_CHECKING, Any
 
 import requests
 import urllib3
 
 if TYPE_CHECKING:
-    from provisioning.templates.download_retry import ATTEMPTS, persevering
+    from provisioning.templates.download_retry import ATTEMPTS, persevering, retry_after
     from provisioning.templates.download_sources import Transient, Unavailable
     from provisioning.templates.git_client import shown
 else:
-    from download_retry import ATTEMPTS, persevering
+    from download_retry import ATTEMPTS, persevering, retry_after
     from download_sources import Transient, Unavailable
     from git_client import shown
 
@@ -43,7 +41,7 @@ class Web:
             answer = self._session.get(url, timeout=TIMEOUT, **options)
             with answer:
                 if answer.status_code >= 500 or answer.status_code in (408, 429):
-                    raise Transient(words(answer), _retry_after(answer))
+                    raise Transient(words(answer), retry_after(answer.headers.get("Retry-After", "")))
                 yield answer
 
     def ask(self, url: str, what: str, **parameters: str) -> "tuple[requests.Response, Any]":
@@ -63,7 +61,8 @@ class Web:
         """Bytes of what lies there, or -1."""
         try:
             answer = self._session.head(url, timeout=TIMEOUT, allow_redirects=True, headers={"Accept-Encoding": ""})
-            return int(answer.headers["Content-Length"]) if answer.ok else -1
+            # Some say 0 of what they would have to make first.
+            return (answer.ok and int(answer.headers["Content-Length"])) or -1
         except (requests.RequestException, KeyError, ValueError):
             return -1
 
@@ -86,7 +85,7 @@ def _failures() -> Iterator[None]:
         yield
     except requests.exceptions.SSLError as error:
         raise Unavailable(f"its certificate is not trusted: {_innermost(error)}") from error
-    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.TooManyRedirects) as error:
         raise Unavailable(shown(str(error))) from error
     except requests.exceptions.ProxyError as error:
         said = _innermost(error)
@@ -110,14 +109,3 @@ def words(answer: requests.Response) -> str:
         text = ""
     said = " ".join(re.sub(r"<(style|script).*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL).split())[:200]
     return f"HTTP {answer.status_code} {answer.reason or ''}".strip() + (f": {said}" if said else "")
-
-
-def _retry_after(answer: requests.Response) -> float:
-    """Seconds that the server asks to wait: https://www.rfc-editor.org/rfc/rfc9110#name-retry-after."""
-    asked = answer.headers.get("Retry-After", "")
-    if asked.isdecimal():
-        return float(asked)
-    try:
-        return max(0.0, parsedate_to_datetime(asked).timestamp() - time())
-    except ValueError:
-        return 0

@@ -24,7 +24,7 @@ REFUSED = re.compile(
     r"not found|authentication failed|could not read (username|password)|error: 40[134]|does not appear to be a git|"
     r"does not exist|no such file|not exported|access denied|permission denied|host key verification failed|"
     r"host identification has changed|dubious ownership|invalid refspec|"
-    r"certificate problem|certificate verification failed|\b407\b",
+    r"certificate problem|certificate verification failed|\b407\b|redirects followed",
     re.IGNORECASE,
 )
 """What another attempt would not mend."""

@@ -10,10 +10,12 @@ from urllib.parse import quote
 
 if TYPE_CHECKING:
     from provisioning.templates.download_records import OURS
+    from provisioning.templates.download_retry import retry_after
     from provisioning.templates.download_sources import Transient, Unavailable
     from provisioning.templates.git_client import REFUSED, TIED, first_complaint, shown, without_login
 else:
     from download_records import OURS
+    from download_retry import retry_after
     from download_sources import Transient, Unavailable
     from git_client import REFUSED, TIED, first_complaint, shown, without_login
 
@@ -112,8 +114,8 @@ class Repository:
         """Seconds that the server asked to wait (Retry-After); 0 where it did not."""
         try:
             with open(self._trace, errors="replace") as file:
-                asked = re.findall(r"Recv header: retry-after: (\d+)", file.read(), re.IGNORECASE)
+                asked = re.findall(r"Recv header: retry-after: (.*)", file.read(), re.IGNORECASE)
             os.unlink(self._trace)
         except FileNotFoundError:
             return 0
-        return float(asked[-1]) if asked else 0
+        return retry_after(asked[-1].strip()) if asked else 0

@@ -105,6 +105,16 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
         Folder(tmp_path)
 
 
+@pytest.mark.parametrize("below", ["", "a/b"])
+def test_what_cannot_be_a_folder_is_told_before_anything_is_done(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="cannot be written") as raised:
+        Folder(tmp_path / "file" / below)
+    assert raised.value.cause == f"{tmp_path}/file: Not a directory"
+    Folder(tmp_path / "new" / "a")
+    assert not (tmp_path / "new").exists()
+
+
 def test_what_is_not_of_this_bundle_is_deleted(tmp_path: Path) -> None:
     written(tmp_path, debs_a="1", debs_b="2")
     folder = Folder(tmp_path)

@@ -124,9 +124,9 @@ def test_hosts_of_one_kind_share_it() -> None:
 
 
 def test_the_host_is_told_everything() -> None:
-    told = compilation.config(compiling(jobs=3, cmake_args='-DA="b c"', sources=["/srv/a 'b"]))
+    told = compilation.config(compiling(jobs=3, cmake_args="-DA=b -DC=$HOME;e", sources=["/srv/a 'b"]))
     assert (told["version"], told["torch"], told["jobs"]) == ("0.31.0", "2.13.0+cpu", 3)
-    assert told["flags"] == '-DA="b c"'
+    assert told["flags"] == "-DA=b -DC=$HOME;e"
     assert told["sources"] == ("/srv/a 'b",)
     assert told["build_requirements"] == "requirements/build/cpu.txt"
     assert (told["cc"], told["cxx"]) == ("/usr/bin/gcc-12", "/usr/bin/g++-12")

@@ -649,6 +649,19 @@ def test_archives_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert (Path(tree) / "file").read_text() == "three"
 
 
+def test_a_mirror_that_does_not_answer_is_left_sooner_than_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(compile_fetch.time, "sleep", lambda _: None)
+    sources = ["http://127.0.0.1:1/a.git", "http://127.0.0.1:1/v1.tar.gz", "http://127.0.0.1:1/b.git"]
+    with pytest.raises(SystemExit):
+        compile_fetch.first(sources, str(tmp_path), "vllm", "v1")
+    said = capsys.readouterr().out
+    assert said.partition("vllm: http://127.0.0.1:1/a.git")[0].count("trying again") == 2
+    assert said.count("going on at 0.0 MB") == 2
+    assert said.count("trying again") == 2 + 5
+
+
 def test_no_mirror_continues_anothers_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = []
 

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from provisioning.copies.copying import copy
+from provisioning.copies.place import Place, SourceLostError
 from provisioning.copies.share_script import AUTHORIZE, daemon_settings
 from provisioning.copies.ways import ssh_config
+from provisioning.host import Host
+from provisioning.templates.download_records import OURS as RECORDS
 from provisioning.transport.base import Reached, Stream
 from provisioning.transport.local import LocalTransport
 
@@ -103,3 +107,13 @@ def test_this_machine_listens_and_keeps_commands_running() -> None:
         assert b"".join(iter(lambda: client.recv(65536), b"")) == data
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port)).close()
+
+
+@pytest.mark.parametrize("manifest", ["", "[]", '{\n "key": "k",\n "files": []}', '{"key": "k", "files": {"a": {}}}'])
+def test_a_host_with_spoilt_records_is_no_source(tmp_path: Path, manifest: str) -> None:
+    (tmp_path / RECORDS).mkdir()
+    (tmp_path / RECORDS / "manifest.json").write_text(manifest)
+    here = Host("here", LocalTransport(), may_become=False)
+    place = Place(here, str(tmp_path), "", "")
+    with pytest.raises(SourceLostError, match="spoilt records"):
+        copy(place, place, key="k", model="m", script="", tell=lambda _: None)

@@ -153,6 +153,14 @@ def test_an_empty_repository(download: Download, hub: GitServer, tmp_path: Path)
     assert "has no default branch: it is empty" in said
 
 
+def test_an_empty_object(download: Download, hub: GitServer, tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "source")
+    (folder / "empty.bin").write_bytes(b"")
+    hub.add("Qwen/hollow", folder)
+    download.succeed(id="Qwen/hollow")
+    assert same_files(download.folder, folder)
+
+
 def test_an_object_that_the_server_lost_is_named(download: Download, hub: GitServer, model: Path) -> None:
     hub.add("Qwen/lost", model)
     hub.object_path("Qwen/lost", contents(model)[WEIGHTS].sha256).unlink()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hubs.content import contents, make_model
@@ -14,8 +17,13 @@ from hubs.downloads import Download, same_files
 from hubs.faulty_proxy import FaultyProxy
 from hubs.hf_hub import HuggingFaceHub
 
+from provisioning.templates import FOLDER
 from provisioning.templates.download_records import in_the_way
 from provisioning.templates.download_sources import safe
+
+sys.path.insert(0, str(FOLDER))
+
+import download_folder
 
 ID = "Qwen/Tiny"
 
@@ -74,6 +82,14 @@ def test_an_answer_of_another_form(download: Download, line: FaultyProxy, answer
     assert "Traceback" not in said
 
 
+def test_a_way_in_circles_is_told_at_once(download: Download, line: FaultyProxy) -> None:
+    line.fail("*", status=302, headers={"Location": line.url("loop")})
+    code, said = download.run()
+    assert code == 1
+    assert "redirects" in said
+    assert "going on in" not in said
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="wants root, to become another account")
 def test_a_folder_of_another_account(download: Download, tmp_path: Path) -> None:
     download.folder.mkdir()
@@ -85,6 +101,11 @@ def test_a_folder_of_another_account(download: Download, tmp_path: Path) -> None
         pytest.skip("the program is in a folder that others cannot read")
     assert done.returncode == 1
     assert b"Permission denied. Give it to nobody, who serves the model" in done.stderr
+
+
+def test_a_disk_that_is_read_only() -> None:
+    said = download_folder.explained(OSError(errno.EROFS, "Read-only file system", "/mnt/m"), "/mnt/m")
+    assert said.startswith("/mnt/m: Read-only file system. Give the model a path that can be written to")
 
 
 def test_a_folder_where_a_file_belongs(download: Download) -> None:
@@ -111,10 +132,13 @@ def test_a_file_becomes_a_folder_and_a_folder_a_file(download: Download, hub: Hu
     assert same_files(download.folder, model)
 
 
-def test_a_server_that_tells_no_size(download: Download, line: FaultyProxy, model: Path) -> None:
+@pytest.mark.parametrize("answer", [{"status": 405}, {"status": 200, "headers": {"Content-Length": "0"}}])
+def test_a_server_that_tells_no_size(
+    download: Download, line: FaultyProxy, model: Path, answer: dict[str, Any]
+) -> None:
     name = "model-00001-of-00002.safetensors"
     url, sha256 = line.url(f"{ID}/resolve/main/{name}"), contents(model)[name].sha256
-    line.fail(f"*/{name}", method="HEAD", status=405)
+    line.fail(f"*/{name}", method="HEAD", **answer)
     download.sources[0] |= {"method": "url", "endpoint": ""}
     download.succeed(files=[{"url": url, "sha256": sha256, "path": name}])
     assert len(line.asked(f"*/{name}")) == 1

@@ -7,6 +7,7 @@ import random
 import subprocess
 import time
 from collections.abc import Iterator
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,21 @@ def test_it_waits_as_long_as_the_server_asks(download: Download, line: FaultyPro
     began = time.monotonic()
     download.succeed()
     assert time.monotonic() - began > 4
+
+
+def test_it_waits_until_the_time_that_the_server_names(download: Download, line: FaultyProxy) -> None:
+    line.fail("*/info/refs", status=429, headers={"Retry-After": formatdate(time.time() + 4, usegmt=True)}, times=1)
+    began = time.time()
+    download.succeed()
+    assert time.time() - began > 3  # a date has no fractions of seconds
+
+
+def test_a_way_in_circles_is_told_at_once(download: Download, line: FaultyProxy) -> None:
+    line.fail("*", status=302, headers={"Location": line.url("loop")})
+    code, said = download.run()
+    assert code == 1
+    assert "redirects followed" in said
+    assert "going on in" not in said
 
 
 def test_there_is_no_such_model(download: Download) -> None:

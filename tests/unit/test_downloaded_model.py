@@ -11,6 +11,7 @@ import pytest
 from sites import site
 
 from provisioning import steps
+from provisioning.errors import ConfigurationError
 from provisioning.resources import Directory, File, Program
 from provisioning.resources.downloaded_model import DownloadedModel
 from provisioning.settings import HostSettings
@@ -50,6 +51,17 @@ def test_the_step_brings_the_program_the_folder_and_the_model() -> None:
     assert Program("downloads", model.PROGRAM) in resources
     assert Directory("/var/lib/vllm/ModelSpace", "vllm", "vllm", lenient=True) in resources
     assert downloaded().path == "/var/lib/vllm/ModelSpace/m"
+
+
+@pytest.mark.parametrize("other", [{"id": "Qwen/Other"}, {"method": "demo"}])
+def test_two_models_want_two_folders(other: dict[str, Any]) -> None:
+    services = {"m": {"model": "m"}, "n": {"model": "n", "port": 8001}}
+    models = {"m": {"id": "Qwen/Tiny", "path": "/srv/x"}, "n": {**other, "path": "/srv/y/../x/"}}
+    with pytest.raises(ConfigurationError, match="m and n would both be brought into"):
+        list(model.resources(site({"models": models, "services": services})))
+    assert list(model.resources(site({"models": models, "services": {"m": services["m"]}}))), "who is served counts"
+    models["n"] = {"method": "path", "path": "/srv/x"}
+    assert list(model.resources(site({"models": models, "services": services}))), "what is there may be served twice"
 
 
 def test_every_module_of_the_program_is_sent() -> None:
@@ -143,6 +155,8 @@ def test_a_token_is_told_and_no_part_of_the_key(monkeypatch: pytest.MonkeyPatch)
     assert with_token.key == downloaded().key
     assert "s3cret" in with_token.script
     assert "s3cret" not in f"{with_token.probe()}{with_token.where}{with_token.name}"
+    monkeypatch.setenv("HUB_TOKEN", "s3cret\n")  # as variables made of files often end
+    assert downloaded(token={"env": "HUB_TOKEN"}).script == with_token.script
 
 
 def test_a_service_knows_the_revision_that_it_serves() -> None:
@@ -159,5 +173,5 @@ def test_config_is_json(tmp_path: Path) -> None:
     asked = told(method="url", id=None, files=[{"url": "https://h/a%20b.bin?x=1", "sha256": "AB" * 32}])
     about = model.config(site(asked), "m", HostSettings.model_validate(asked).models["m"])
     assert json.loads(json.dumps(about))["files"] == [
-        {"url": "https://h/a%20b.bin?x=1", "sha256": "ab" * 32, "path": "a%20b.bin"}
+        {"url": "https://h/a%20b.bin?x=1", "sha256": "ab" * 32, "path": "a b.bin"}
     ]

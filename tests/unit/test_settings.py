@@ -121,6 +121,18 @@ PORT = "should be an integer between 1 and 65535, not "
         ({"models": {"m": {"method": "path"}}}, 'models/m: needs "path: FOLDER" or "method: demo"'),
         ({"models": {"m": {"method": "url"}}}, 'models/m: needs "files" for method url'),
         ({"models": {"m": {"method": "auto", "id": "a/b", "endpoint": "https://h"}}}, AUTO),
+        *(
+            (
+                {"build": {"cxx": path}},
+                f'build/cxx: should be the path of a g++, absolute or from ~/ or null, not "{path}"',
+            )
+            for path in ("/usr/bin/clang++", "/usr/bin/c++", "g++-12", "/opt/g++/")
+        ),
+        (
+            {"build": {"cmake_args": '-DA="x y"'}},
+            "build/cmake_args: should be arguments for cmake without quotes: vLLM's build parts them at each space or "
+            'null, not "-DA=\\"x y\\""',
+        ),
         (
             {"models": {"m": {"id": "a/b", "limit_rate": "5"}}},
             f'models/m/limit_rate: should be {RATE} or null, not "5"',
@@ -165,6 +177,17 @@ def test_errors_are_told_in_words(settings: dict[str, Any], expected: str) -> No
     assert told(settings) == [expected]
     with pytest.raises(ValidationError):
         HostSettings.model_validate(settings)
+
+
+def test_quotes_are_advised_where_they_help() -> None:
+    wrong = {"models": {"m": {"id": "a/b", "limit_rate": 0}}, "build": {"jobs": 0, "vllm": 0.31}}
+    found = check(wrong, lambda path: "0.31" if path[-1] == "vllm" else "0")
+    assert dict(found) == {
+        ("models", "m", "limit_rate"): f"should be {RATE} or null, not 0",
+        ("build", "jobs"): 'should be an integer of at least 1 or "auto", not 0',
+        ("build", "vllm"): 'should be "auto", or a version such as "0.31.0"; 0.31 without quotes is a number: '
+        'write "0.31"',
+    }
 
 
 @pytest.mark.parametrize("name", sorted(SHELLS_OWN))

@@ -9,11 +9,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from invoke.context import Context
 from sites import site
 from test_bundle import written
 
+from provisioning import commands
 from provisioning.bundle import Bundle
-from provisioning.errors import IncompatibleError
+from provisioning.errors import ConfigurationError, IncompatibleError
 from provisioning.fitting import require
 from provisioning.inventory import HostEntry
 from provisioning.offline import OFFLINE
@@ -87,3 +89,8 @@ def test_a_python_that_the_host_lacks_is_refused(folder: Path) -> None:
     with pytest.raises(IncompatibleError) as caught:
         require(replace(told, offline=replace(offline, bundle=replace(offline.bundle, needs=needs))))
     assert "Python: 3.12 is not on the host, and a bundle holds none" in caught.value.cause
+
+
+def test_a_bundle_does_not_hash_what_hosts_have(folder: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--verify and --offline exclude one another"):
+        commands.converge(Context(), "download", "", "", verify=True, offline=str(folder))
