@@ -35,6 +35,7 @@ def open_host(entry: HostEntry, *, patient: bool = True) -> Host:
 
     One that is not `patient` is tried once each time: for work that says at once that a host is away, and waits itself.
     """
+    PROFILE.mark("hosts")
     return Host(
         entry.name,
         _transport(entry, patient),
@@ -116,7 +117,8 @@ def on_each(
     def guarded(entry: HostEntry) -> T | ProvisioningError:
         host = open_host(entry)
         try:
-            return work(host, entry)
+            with PROFILE.phase(entry.name, "other"):
+                return work(host, entry)
         except ProvisioningError as error:
             return error
         except Exception as error:  # a mistake of ours on one host stops no other
