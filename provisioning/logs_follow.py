@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -42,7 +44,7 @@ class Followed:
             return
         work = [
             partial(self._insist, partial(self._follow, service, reader))
-            for service, reader in zip(services, readers(self._host.name, services, self._printer), strict=True)
+            for service, reader in zip(services, readers(self._host.name, services, self._printer.print), strict=True)
         ]
         run_all(work)
 
@@ -109,14 +111,21 @@ def follow_all(entries: Sequence[HostEntry], service: str, lines: int, printer: 
 
 
 def run_all(work: Sequence[Callable[[], object]]) -> None:
-    """Run each in a thread that nobody waits for at the program's end, and wait for all of them."""
+    """Run each in a thread that nobody waits for at the program's end, and wait for all of them.
+
+    Raises `BrokenPipeError` once nobody reads what is printed, as `tail -f` ends.
+    """
     threads = [threading.Thread(target=each, daemon=True) for each in work]
     for thread in threads:
         thread.start()
+    reader = select.poll()
+    reader.register(sys.stdout, 0)
     for thread in threads:
         while thread.is_alive():
+            if reader.poll(0):
+                raise BrokenPipeError
             thread.join(0.5)
 
 
 def _short(error: ProvisioningError) -> str:
-    return " ".join(part for part in (error.message.partition(": ")[2] or error.message, error.cause) if part)
+    return ": ".join(part for part in (error.message.partition(": ")[2] or error.message, error.cause) if part)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from .controller import Controller, Running
+from .controller import INVOKE, Controller, Running
 from .inventories import host_variables
 from .machine import Machine
 from .proxy import Proxy
@@ -84,6 +85,25 @@ def test_every_line_once_also_when_the_line_breaks(following: Running, line: Pro
     following.send(signal.SIGINT)
     assert following.done(20).code == 0
     wait_until(lambda: not readers(bookworm), "end of all readers", 60)
+
+
+def test_it_ends_with_its_reader(line: Proxy, bookworm: Machine, controller: Controller) -> None:
+    """As in `… | head -1`, also where nothing more is said."""
+    say(bookworm, "one", "hello")
+    command = [INVOKE, "--search-root", controller.project, "logs", "--follow", "--inventory", controller.inventory]
+    with subprocess.Popen(
+        command, cwd=controller.home, env=controller.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdout
+        assert running.stdout.readline()
+        running.stdout.close()
+        assert running.wait(60) == 0
+
+
+def test_host_after_host(line: Proxy, bookworm: Machine, controller: Controller) -> None:
+    say(bookworm, "one", "hello")
+    shown = controller.succeed("logs", "--hosts", "near,far", "--service", "one", "--lines", "1").splitlines()
+    assert [row.partition(" | ")[0] for row in shown] == ["near", "far"]
 
 
 def test_a_name_of_no_service_ends_it(line: Proxy, controller: Controller) -> None:
