@@ -113,11 +113,17 @@ def test_a_passphrase_is_asked_for_once_for_many_hosts_and_again_if_it_is_wrong(
     shown.wait_for(f"passphrase of the SSH key {key}: ")
     shown.type("not it\n")
     shown.wait_for("(that was not it): ")
+    assert not shown.shows_typing
     shown.type(f"{PASSPHRASE}\n")
     assert shown.end() == 0, shown.output
     assert shown.output.count("passphrase of") == 2
     assert "second" in shown.output
     assert PASSPHRASE not in shown.output
+    left = Terminal(controller, "plan", columns=200)
+    left.wait_for("passphrase of")
+    left.wait_until(lambda _: not left.shows_typing, "a hidden prompt")
+    assert left.interrupt() == 130
+    assert left.shows_typing
 
 
 def test_a_wrong_key_is_not_tried_again(
