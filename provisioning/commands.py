@@ -61,7 +61,7 @@ def converge(
 
     `up` are the steps of `serve`; afterwards each changed service answers a question. `verify` hashes models again.
     """
-    failed = FailedHosts(path, task)
+    failed = FailedHosts(path, task, verify=verify, **options)
     entries = _entries(path, hosts, failed if retry_failed else None, **options)
     if verify:
         entries = [replace(entry, verification=secrets.token_hex(8)) for entry in entries]
