@@ -95,15 +95,13 @@ def _transport(entry: HostEntry, patient: bool) -> Transport:
     from provisioning.transport.ssh import SshTransport
 
     target = target_of(entry)
-    if not patient:
-        return SshTransport(entry.name, lambda: open_connection(target), reconnect=lambda: open_connection(target))
     first, again = connecting(entry.settings.connect_attempts), connecting_again()
 
     def connect() -> Any:
         with PROFILE.phase(entry.name, "connect"):
-            return first(open_connection, target)
+            return first(open_connection, target) if patient else open_connection(target)
 
-    return SshTransport(entry.name, connect, reconnect=lambda: again(open_connection, target))
+    return SshTransport(entry.name, connect, reconnect=(lambda: again(open_connection, target)) if patient else connect)
 
 
 def on_each(
