@@ -104,26 +104,35 @@ def follow_all(entries: Sequence[HostEntry], service: str, lines: int, printer: 
     """Follow services of many hosts until Ctrl-C, which is a good end, or until none can be followed."""
     followed = [Followed(entry, service, lines, printer) for entry in entries]
     try:
-        run_all([each.run for each in followed])
+        run_all([each.run for each in followed], require_reader())
     except KeyboardInterrupt:
         return ExitCode.OK
     return fleet.exit_code([each.outcome for each in followed])
 
 
-def run_all(work: Sequence[Callable[[], object]]) -> None:
+def require_reader() -> Callable[[], None]:
+    """Give what raises `BrokenPipeError` once nobody reads what is printed, as `tail -f` ends then."""
+    reader = select.poll()
+    reader.register(sys.stdout, 0)
+
+    def require() -> None:
+        if reader.poll(0):
+            raise BrokenPipeError
+
+    return require
+
+
+def run_all(work: Sequence[Callable[[], object]], meanwhile: Callable[[], None] = lambda: None) -> None:
     """Run each in a thread that nobody waits for at the program's end, and wait for all of them.
 
-    Raises `BrokenPipeError` once nobody reads what is printed, as `tail -f` ends.
+    `meanwhile` is called now and then.
     """
     threads = [threading.Thread(target=each, daemon=True) for each in work]
     for thread in threads:
         thread.start()
-    reader = select.poll()
-    reader.register(sys.stdout, 0)
     for thread in threads:
         while thread.is_alive():
-            if reader.poll(0):
-                raise BrokenPipeError
+            meanwhile()
             thread.join(0.5)
 
 
