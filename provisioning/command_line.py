@@ -73,7 +73,10 @@ def command(body: Body) -> Body:
             os._exit(ExitCode.INTERRUPTED)
         except KeyboardInterrupt as interrupted:
             print(_where_things_stand(interrupted.args), file=sys.stderr, flush=True)
-            # Threads may still wait for hosts; nothing of theirs needs an end.
+            from provisioning.prompts import show_typing_again
+
+            # Threads may still wait for hosts, or for a secret to be typed; nothing else of theirs needs an end.
+            show_typing_again()
             os._exit(ExitCode.INTERRUPTED)
         except BrokenPipeError:
             os._exit(ExitCode.OK)  # the reader of our output has left (`… | head`)

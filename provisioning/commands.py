@@ -66,7 +66,7 @@ def converge(
             "--verify and --offline exclude one another: models are sent from a bundle, and not hashed where they are",
             remedy="Leave --offline out: a host without network hashes by its records.",
         )
-    failed = FailedHosts(path, task)
+    failed = FailedHosts(path, task, verify=verify, **options)
     entries = _entries(path, hosts, failed if retry_failed else None, **options)
     if verify:
         entries = [replace(entry, verification=secrets.token_hex(8)) for entry in entries]

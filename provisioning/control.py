@@ -34,7 +34,7 @@ def control(
     retry_failed: bool = False,
 ) -> ExitCode:
     """Start, stop or restart services, under each host's lock."""
-    failed = FailedHosts(path, verb)
+    failed = FailedHosts(path, verb, service=service, serial=serial, max_fail=max_fail)
     entries = load(path, hosts, batches.overrides(serial, max_fail), failed if retry_failed else None)
     rollout, report = batches.rollout(entries), Report()
     if ctx.config.run.dry:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from shlex import quote
 
 from provisioning.data_folder import data_folder
 from provisioning.errors import ConfigurationError, ProvisioningError
@@ -21,11 +21,15 @@ from provisioning.whole_file import write_whole
 class FailedHosts:
     """What is remembered of one task with one inventory: hosts that failed, were unreachable, or were skipped."""
 
-    def __init__(self, path: str, task: str) -> None:
-        """`path` names the inventory as a person did, or not at all."""
+    def __init__(self, path: str, task: str, **options: str | bool) -> None:
+        """`path` names the inventory as a person did, or not at all; `options` are what else the task was told."""
         self.inventory = inventory_file(path).resolve()
         self.task = task
-        self._command = f"invoke {task} --retry-failed" + (f" --inventory {quote(path)}" if path else "")
+        told = {"inventory": path, **options}
+        words = [(f"--{name.replace('_', '-')}", value) for name, value in told.items() if value]
+        self._command = shlex.join(
+            ("invoke", task, "--retry-failed", *(word for pair in words for word in pair if word is not True))
+        )
         name = hashlib.sha256(str(self.inventory).encode(errors="surrogateescape")).hexdigest()[:16]
         self._file = data_folder("failed-hosts") / f"{name}.json"
         self._gone: set[str] = set()

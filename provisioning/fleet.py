@@ -35,6 +35,7 @@ def open_host(entry: HostEntry, *, patient: bool = True) -> Host:
 
     One that is not `patient` is tried once each time: for work that says at once that a host is away, and waits itself.
     """
+    PROFILE.mark("hosts")
     return Host(
         entry.name,
         _transport(entry, patient),
@@ -94,15 +95,13 @@ def _transport(entry: HostEntry, patient: bool) -> Transport:
     from provisioning.transport.ssh import SshTransport
 
     target = target_of(entry)
-    if not patient:
-        return SshTransport(entry.name, lambda: open_connection(target), reconnect=lambda: open_connection(target))
     first, again = connecting(entry.settings.connect_attempts), connecting_again()
 
     def connect() -> Any:
         with PROFILE.phase(entry.name, "connect"):
-            return first(open_connection, target)
+            return first(open_connection, target) if patient else open_connection(target)
 
-    return SshTransport(entry.name, connect, reconnect=lambda: again(open_connection, target))
+    return SshTransport(entry.name, connect, reconnect=(lambda: again(open_connection, target)) if patient else connect)
 
 
 def on_each(
@@ -116,7 +115,8 @@ def on_each(
     def guarded(entry: HostEntry) -> T | ProvisioningError:
         host = open_host(entry)
         try:
-            return work(host, entry)
+            with PROFILE.phase(entry.name, "other"):
+                return work(host, entry)
         except ProvisioningError as error:
             return error
         except Exception as error:  # a mistake of ours on one host stops no other

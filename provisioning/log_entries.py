@@ -42,7 +42,7 @@ def parse(line: bytes) -> Entry | None:
     if not isinstance(found, dict):
         return None
     head = _head(found)
-    return Entry(str(found.get("__CURSOR", "")), tuple(head + row for row in _message(found).splitlines() or [""]))
+    return Entry(str(found.get("__CURSOR", "")), tuple(head + row for row in _rows(_message(found))))
 
 
 def _message(found: dict[str, Any]) -> str:
@@ -51,6 +51,11 @@ def _message(found: dict[str, Any]) -> str:
         numbers = message if all(isinstance(each, int) for each in message) else []
         return bytes(numbers).decode(errors="replace") if numbers else str(message[:1] and message[0])
     return "" if message is None else str(message)
+
+
+def _rows(message: str) -> list[str]:
+    """Its lines as a terminal leaves them: what follows a carriage return is written over the line, as by a bar."""
+    return [row.rstrip("\r").rpartition("\r")[2] for row in message.removesuffix("\n").split("\n")]
 
 
 def _head(found: dict[str, Any]) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from rich.text import Text
 
@@ -18,7 +21,22 @@ from provisioning.report import Report
 from provisioning.screen import console
 from provisioning.services import Kept, named
 
+Show = Callable[[str, str, str], None]
+"""Takes a host, a service ("" where the host has no other), and a line."""
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
+
+
+_STEERING = re.compile(r"\x1b(?!\[[0-9:;]*m)(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|\[[0-?]*[ -/]*[@-~]?|[ -/]*[0-~])?")
+"""Escape sequences (ECMA-48) but colours: titles, links, and what moves the cursor or clears the screen."""
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but tabs and what begins a colour, and what turns a line around."""
+
+
+def readable(line: str) -> Text:
+    """A line of a program, with its colours, and without what would do more to a terminal: users' words are logged."""
+    if line.isprintable():
+        return Text(line)
+    return Text.from_ansi(_UNSEEN.sub("�", _STEERING.sub("", line)))
 
 
 class Printer:
@@ -34,7 +52,10 @@ class Printer:
         names = [host] * (len(self._colours) > 1) + [service] * bool(service)
         prefix = f"{' '.join(names)} | " if names else ""
         with self._lock:
-            self._screen.print(Text.assemble((prefix, self._colours[host]), line))
+            try:
+                self._screen.print(Text.assemble((prefix, self._colours[host]), readable(line)))
+            except BrokenPipeError:  # its reader has left (`… | head`), and an exception would end this thread alone
+                os._exit(ExitCode.OK)
 
 
 @dataclass
@@ -59,11 +80,11 @@ class Reader:
                 self.cursor = entry.cursor
 
 
-def readers(host: str, services: Sequence[Kept], printer: Printer) -> list[Reader]:
+def readers(host: str, services: Sequence[Kept], show: Show) -> list[Reader]:
     """Give a reader for each service of a host."""
 
     def reader(service: str) -> Reader:
-        return Reader(lambda line: printer.print(host, service, line))
+        return Reader(lambda line: show(host, service, line))
 
     return [reader(each.service if len(services) > 1 else "") for each in services]
 
@@ -78,15 +99,19 @@ def logs(path: str, hosts: str, service: str, *, follow: bool, lines: int) -> Ex
         return follow_all(entries, service, lines, printer)
 
     report = Report(stderr=True)
+    said = {entry.name: list[tuple[str, str, str]]() for entry in entries}
 
     def work(host: Host, entry: HostEntry, outcome: Outcome) -> Outcome:
         services = named(converge.survey(host, entry), service)
-        for each, reader in zip(services, readers(host.name, services, printer), strict=True):
+        show = printer.print if len(entries) == 1 else lambda *row: said[host.name].append(row)
+        for each, reader in zip(services, readers(host.name, services, show), strict=True):
             host.run(each.entries(lines), on_output=reader.take)
             if not reader.cursor:
                 report.line(host.name, f"{each.service} has logged nothing yet", "yellow")
         return outcome
 
     outcomes = fleet.outcomes(entries, work)
+    for row in chain(*said.values()):  # host after host, in their order
+        printer.print(*row)
     report.failures(outcomes)
     return fleet.exit_code(outcomes)

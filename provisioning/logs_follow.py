@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -42,7 +44,7 @@ class Followed:
             return
         work = [
             partial(self._insist, partial(self._follow, service, reader))
-            for service, reader in zip(services, readers(self._host.name, services, self._printer), strict=True)
+            for service, reader in zip(services, readers(self._host.name, services, self._printer.print), strict=True)
         ]
         run_all(work)
 
@@ -102,21 +104,37 @@ def follow_all(entries: Sequence[HostEntry], service: str, lines: int, printer: 
     """Follow services of many hosts until Ctrl-C, which is a good end, or until none can be followed."""
     followed = [Followed(entry, service, lines, printer) for entry in entries]
     try:
-        run_all([each.run for each in followed])
+        run_all([each.run for each in followed], require_reader())
     except KeyboardInterrupt:
         return ExitCode.OK
     return fleet.exit_code([each.outcome for each in followed])
 
 
-def run_all(work: Sequence[Callable[[], object]]) -> None:
-    """Run each in a thread that nobody waits for at the program's end, and wait for all of them."""
+def require_reader() -> Callable[[], None]:
+    """Give what raises `BrokenPipeError` once nobody reads what is printed, as `tail -f` ends then."""
+    reader = select.poll()
+    reader.register(sys.stdout, 0)
+
+    def require() -> None:
+        if reader.poll(0):
+            raise BrokenPipeError
+
+    return require
+
+
+def run_all(work: Sequence[Callable[[], object]], meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Run each in a thread that nobody waits for at the program's end, and wait for all of them.
+
+    `meanwhile` is called now and then.
+    """
     threads = [threading.Thread(target=each, daemon=True) for each in work]
     for thread in threads:
         thread.start()
     for thread in threads:
         while thread.is_alive():
+            meanwhile()
             thread.join(0.5)
 
 
 def _short(error: ProvisioningError) -> str:
-    return " ".join(part for part in (error.message.partition(": ")[2] or error.message, error.cause) if part)
+    return ": ".join(part for part in (error.message.partition(": ")[2] or error.message, error.cause) if part)

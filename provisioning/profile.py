@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections import defaultdict
@@ -10,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PHASES = ("connect", "facts", "look", "apply")
-"""What is done on a host, in this order. To look again after a change is part of `apply`."""
+PHASES = ("connect", "facts", "look", "apply", "other")
+"""What is done on a host, in this order. To look again after a change is part of `apply`; all else is `other`."""
 
 
 class Profile:
@@ -46,9 +47,14 @@ class Profile:
         before = f"start {begun - process_began():.2f} s, inventory and imports {hosts - begun:.2f} s"
         width = max(map(len, self._hosts), default=0)
         rows = [f"{before}, hosts {self._clock() - hosts:.2f} s", f"{'':{width}}" + "".join(f"{p:>9}" for p in PHASES)]
-        for host, took in self._hosts.items():
+        for host, took in sorted(self._hosts.items(), key=lambda item: _natural(item[0])):
             rows.append(f"{host:{width}}" + "".join(f"{took.get(phase, 0.0):9.2f}" for phase in PHASES))
         return rows
+
+
+def _natural(name: str) -> list[str]:
+    """What sorts web2 before web10."""
+    return [part.zfill(20) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def process_began() -> float:

@@ -5,27 +5,58 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+import termios
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from provisioning.errors import DeclinedError, ProvisioningError
 from provisioning.masking import hide
 
 _one_question_at_a_time = threading.Lock()
 _answers: dict[str, str] = {}
+"""What was typed, for each question."""
+_hiding: list[list[Any]] = []
+"""How the terminal was, while a secret is typed."""
 
 
-def ask_secret(what: str, *, variable: str) -> str | None:
-    """Take a secret from the environment, or ask at the terminal (once a run); None where nobody can answer."""
+def ask_secret(what: str, *, variable: str, fits: Callable[[str], bool] = lambda secret: True) -> str | None:
+    """Take a secret from the environment, or ask at the terminal (once a run); None where nobody can answer.
+
+    What is typed and does not fit is asked for again, as ssh does: three times in all.
+    """
     if variable in os.environ:
         return hide(os.environ[variable])
     if not sys.stdin.isatty():
         return None
     with _one_question_at_a_time:
-        if variable not in _answers:
-            _answers[variable] = hide(getpass.getpass(f"{what}: "))
-        return _answers[variable]
+        if what not in _answers:
+            _answers[what] = _typed(what, fits)
+        return _answers[what]
+
+
+def _typed(what: str, fits: Callable[[str], bool]) -> str:
+    typed = ""
+    for hint in ("", " (that was not it)", " (nor was that)"):
+        typed = hide(_type_hidden(f"{what}{hint}: "))
+        if fits(typed):
+            break
+    return typed
+
+
+def _type_hidden(prompt: str) -> str:
+    _hiding.append(termios.tcgetattr(sys.stdin))
+    try:
+        return getpass.getpass(prompt)
+    finally:
+        _hiding.clear()
+
+
+def show_typing_again() -> None:
+    """Let the terminal show again what is typed, where nobody waits for the end of a question (Ctrl-C)."""
+    for before in _hiding:
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
 
 
 def read_secret_file(path: str) -> str:

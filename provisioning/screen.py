@@ -23,7 +23,11 @@ def console(*, stderr: bool = False) -> Console:
     """
     from rich.console import Console
 
-    make = partial(Console, highlight=False, markup=False, emoji=False, soft_wrap=True, stderr=stderr)
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # as print does: every task ends alike where its reader has left (`… | head`)
+
+    make = partial(Piped, highlight=False, markup=False, emoji=False, soft_wrap=True, stderr=stderr)
     wide = make()
     return wide if wide.is_terminal else make(width=240)
 

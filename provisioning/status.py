@@ -15,6 +15,7 @@ from provisioning.given_secrets import require_api_keys
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.outcome import Outcome
+from provisioning.profile import PROFILE
 from provisioning.report import Report
 from provisioning.resources.chat_page import ChatPage
 from provisioning.service_status import ServiceStatus
@@ -77,7 +78,8 @@ def look(host: Host, entry: HostEntry, fared: Fared) -> Site:
     Raises what keeps the look from its end; what was seen until then stands in `fared`.
     """
     outcome, ahead = fared.outcome, converge.ahead_of(entry, steps.SERVE, _questions)
-    outcome.site = site = converge.survey(host, entry, ahead=ahead)
+    with PROFILE.phase(host.name, "facts"):
+        outcome.site = site = converge.survey(host, entry, ahead=ahead)
 
     def ask(host: Host, probes: Sequence[probe.Probe]) -> list[probe.Probed]:
         questions = _questions(site)
@@ -86,7 +88,8 @@ def look(host: Host, entry: HostEntry, fared: Fared) -> Site:
         return answers[len(questions) :]
 
     try:
-        outcome.changes = converge.differences(converge.look(host, site, steps.SERVE, ask=ask))
+        with PROFILE.phase(host.name, "look"):
+            outcome.changes = converge.differences(converge.look(host, site, steps.SERVE, ask=ask))
     except UnreachableError:
         raise
     except ProvisioningError:

@@ -116,7 +116,12 @@ def _rows(fared: Fared) -> list[list[str]]:
         state = {"ok": "-", "changed": "-"}.get(fared.outcome.status, fared.outcome.status)
         cells = [state if column.title == "STATE" else "-" for column in COLUMNS]
         return [[fared.host, *cells, last]]
-    return [[fared.host, *(column.of(service) for column in COLUMNS), last] for service in fared.services]
+    is_silent = fared.outcome.status == "silent"  # what its services do now is not known any more
+    return [[fared.host, *_cells(service, is_silent), last] for service in fared.services]
+
+
+def _cells(service: ServiceStatus, is_silent: bool) -> list[str]:
+    return ["silent" if is_silent and column.title == "STATE" else column.of(service) for column in COLUMNS]
 
 
 def _chosen(widths: Sequence[int], width: int) -> list[int]:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from paramiko.ssh_exception import NoValidConnectionsError
+from paramiko.ssh_exception import AuthenticationException, NoValidConnectionsError
+
+from provisioning.transport.target import LOGIN
 
 T = TypeVar("T")
 
@@ -41,6 +43,10 @@ def reason(error: Exception, seconds: float) -> str:
     # What paramiko says where start_client gave up.
     if str(error) == "No existing session":
         return f"It, or a host on the way, took the connection and said nothing for {seconds:.0f} s (connect_timeout)."
+    if str(error) == "Authentication timeout.":
+        return f"The login took over {seconds + LOGIN:.0f} s: sshd, or what it asks about who comes, hangs."
+    if isinstance(error, AuthenticationException):
+        return "It ended the connection during the login."
     if isinstance(error, TimeoutError) and str(error) in ("", "timed out"):
         return f"No answer within {seconds:.0f} s (connect_timeout)."
     # One for each address of the name: paramiko's own words for them do not say why.

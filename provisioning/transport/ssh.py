@@ -79,7 +79,7 @@ class SshTransport:
             # Long commands beat: whether the network or the host hangs, only a new connection can tell.
             raise self._lost(f"no sign of life for {timeout or 0:.0f} s") from error
         except (OSError, EOFError, _ssh_exception()) as error:
-            raise self._lost(str(error) or type(error).__name__) from error
+            raise self._lost(str(error)) from error
         finally:
             channel.close()
         if exit_code == -1:
@@ -96,7 +96,7 @@ class SshTransport:
                 begin(channel, command, silence)
                 channel.sendall(stdin)
             except (OSError, EOFError, _ssh_exception()) as error:
-                raise self._lost(str(error) or type(error).__name__) from error
+                raise self._lost(str(error)) from error
             yield _HeldChannel(channel, self._lost)
         finally:
             channel.close()
@@ -121,7 +121,7 @@ class SshTransport:
         except ChannelException as error:
             raise ConnectionRefusedError(error.text) from error
         except (OSError, EOFError, _ssh_exception()) as error:
-            raise self._lost(str(error) or type(error).__name__) from error
+            raise self._lost(str(error)) from error
         return channel
 
     @contextmanager
@@ -175,7 +175,7 @@ class SshTransport:
         self.close()
         return ConnectionLostError(
             f"{self._name}: the SSH connection was lost",
-            cause=cause,
+            cause=cause or "The host ended it.",
             remedy="Run the same command again: it goes on where it stopped.",
         )
 

@@ -12,9 +12,6 @@ LOGIN = 20
 """Seconds that logging in may take longer than `connect_timeout`: some hosts look up who comes."""
 
 
-_OF_EVERY_HOP = ("banner_timeout", "auth_timeout", "transport_factory")
-
-
 @dataclass(frozen=True)
 class SshTarget:
     """Where and as whom to connect. None leaves the question to ~/.ssh/config."""
@@ -39,27 +36,14 @@ def go_through(connection: Any, target: SshTarget) -> None:
         values = {"h": connection.host, "p": connection.port, "r": connection.user, "n": target.address}
         connection.gateway = re.sub("%([hprn])", lambda token: str(values[token[1]]), proxy.command)
     elif proxy.jumps:
-        connection.gateway = _through(connection, proxy.jumps)
+        connection.gateway = _through(proxy.jumps)
 
 
-def time_limit(connection: Any) -> float:
-    """Seconds that opening a `fabric.Connection` may take in all, with every jump host on its way."""
-    hops, hop = 1, connection
-    while hop.gateway and not isinstance(hop.gateway, str):
-        hops, hop = hops + 1, hop.gateway
-    return float((hops + 1) * connection.connect_timeout + hops * LOGIN)
-
-
-def _through(connection: Any, jumps: tuple[str, ...]) -> Any:
+def _through(jumps: tuple[str, ...]) -> Any:
     """The last of the jump hosts, each reached through the one before it."""
     import fabric
 
     hop = None
     for jump in jumps:
-        hop = fabric.Connection(
-            jump,
-            gateway=hop,
-            connect_timeout=connection.connect_timeout,
-            connect_kwargs={name: connection.connect_kwargs[name] for name in _OF_EVERY_HOP},
-        )
+        hop = fabric.Connection(jump, gateway=hop)
     return hop

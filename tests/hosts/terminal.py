@@ -52,6 +52,11 @@ class Terminal:
         """What it has shown since something was typed."""
         return self.output[self._read_up_to :]
 
+    @property
+    def shows_typing(self) -> bool:
+        """Whether it echoes what is typed."""
+        return bool(termios.tcgetattr(self._ours)[3] & termios.ECHO)
+
     def type(self, keys: str) -> None:
         """Press keys; what is shown from now on is news."""
         self._read_up_to = len(self.output)

@@ -7,15 +7,17 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from provisioning import fleet, inventory
 
-from .controller import Controller
+from .controller import Controller, Done
 from .inventories import host_variables, ssh_config
 from .machine import ADMIN_PASSWORD, Machine
 from .proxy import Proxy
+from .terminal import Terminal
 
 pytestmark = pytest.mark.timeout(400)
 PASSPHRASE = "a pass'phrase $HOME"
@@ -75,11 +77,16 @@ def test_accept_new_adds_an_unknown_key_and_refuses_a_changed_one(either: Machin
 # Keys
 
 
-def test_an_encrypted_key(bookworm: Machine, controller: Controller, proxy: Callable[[Machine], Proxy]) -> None:
-    line = proxy(bookworm)
+def encrypted(machine: Machine, controller: Controller) -> Path:
+    """The key that lets root in, encrypted."""
     key = controller.home / "encrypted"
-    shutil.copy(bookworm.key, key)
+    shutil.copy(machine.key, key)
     keygen("-p", "-N", PASSPHRASE, "-f", key)
+    return key
+
+
+def test_an_encrypted_key(bookworm: Machine, controller: Controller, proxy: Callable[[Machine], Proxy]) -> None:
+    line, key = proxy(bookworm), encrypted(bookworm, controller)
     controller.manage(bookworm, through=line)
     controller.write(only(bookworm, ansible_ssh_private_key_file=str(key), ansible_port=line.port))
     unknown = controller.run("plan")
@@ -89,8 +96,34 @@ def test_an_encrypted_key(bookworm: Machine, controller: Controller, proxy: Call
     wrong = controller.run("plan", PROVISION_KEY_PASSPHRASE="not it")
     assert wrong.code == UNREACHABLE, wrong.output
     assert line.connections - before <= 2, "the first asks whether the key is encrypted, the second opens it"
+    assert f"does not open the key {key}" in wrong.output
     output = controller.succeed("plan", PROVISION_KEY_PASSPHRASE=PASSPHRASE)
     assert PASSPHRASE not in output
+    both = only(bookworm, ansible_ssh_private_key_file=str(key), ansible_port=line.port, ansible_password="not it")
+    controller.write(both).succeed("plan", PROVISION_KEY_PASSPHRASE=PASSPHRASE)
+
+
+def test_a_passphrase_is_asked_for_once_for_many_hosts_and_again_if_it_is_wrong(
+    bookworm: Machine, controller: Controller
+) -> None:
+    key = encrypted(bookworm, controller)
+    one = {**host_variables(bookworm), "ansible_ssh_private_key_file": str(key)}
+    controller.manage(bookworm).write({"all": {"hosts": {"first": one, "second": one}}})
+    shown = Terminal(controller, "plan", columns=200)
+    shown.wait_for(f"passphrase of the SSH key {key}: ")
+    shown.type("not it\n")
+    shown.wait_for("(that was not it): ")
+    assert not shown.shows_typing
+    shown.type(f"{PASSPHRASE}\n")
+    assert shown.end() == 0, shown.output
+    assert shown.output.count("passphrase of") == 2
+    assert "second" in shown.output
+    assert PASSPHRASE not in shown.output
+    left = Terminal(controller, "plan", columns=200)
+    left.wait_for("passphrase of")
+    left.wait_until(lambda _: not left.shows_typing, "a hidden prompt")
+    assert left.interrupt() == 130
+    assert left.shows_typing
 
 
 def test_a_wrong_key_is_not_tried_again(
@@ -176,6 +209,25 @@ def test_a_jump_host(bookworm: Machine, trixie: Machine, controller: Controller)
     refused = controller.run("plan")
     assert refused.code == UNREACHABLE, refused.output
     assert f"the host key of {bookworm.address} is not known" in refused.output
+
+
+def test_a_jump_host_that_fails_is_named(bookworm: Machine, trixie: Machine, controller: Controller) -> None:
+    controller.know(bookworm.known_hosts, trixie.known_hosts)
+
+    def through(jump: str, **variables: str) -> Done:
+        way = {"ansible_ssh_common_args": f"-o ProxyJump={jump}", "connect_attempts": 1}
+        return controller.write(only(trixie, **way)).run("plan", **variables)
+
+    down = through(f"{bookworm.address}:1")
+    assert f"cannot connect to the jump host {bookworm.address}:1" in down.output
+    jump = f"root@{bookworm.address}:{bookworm.port}"
+    keyless = through(jump)
+    assert f"root is not let in at the jump host {bookworm.address}" in keyless.output
+    assert (down.code, keyless.code) == (UNREACHABLE, UNREACHABLE)
+    key = encrypted(bookworm, controller)
+    (controller.ssh / "config").write_text(f"Host {bookworm.address}\n    IdentityFile {key}\n")
+    assert f"The key {key} is encrypted" in through(jump).output
+    assert through(jump, PROVISION_KEY_PASSPHRASE=PASSPHRASE).code == 0
 
 
 # sudo

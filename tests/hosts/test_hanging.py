@@ -14,8 +14,10 @@ import pytest
 import yaml
 
 from provisioning import converge, fleet, inventory
-from provisioning.errors import ConnectionLostError
+from provisioning.errors import ConnectionLostError, UnreachableError
 from provisioning.host import Host
+from provisioning.transport.connect import open_connection
+from provisioning.transport.target import SshTarget
 
 from .controller import Controller
 from .inventories import host_variables
@@ -117,12 +119,21 @@ def test_a_proxy_command_that_hangs(many: tuple[Controller, Proxy]) -> None:
 
 
 class Reticent(paramiko.ServerInterface):
-    """Lets everybody in, and answers no request to run a command or to listen until it may."""
+    """Lets everybody in, and answers no request to run a command or to listen until it may.
+
+    Who is `slow` is not let in until then, and before whom is `gone` it goes away.
+    """
+
+    transport: paramiko.Transport
 
     def __init__(self) -> None:
         self.may_answer = threading.Event()
 
     def check_auth_password(self, username: str, password: str) -> int:
+        if username == "slow":
+            self.may_answer.wait()
+        if username == "gone":
+            self.transport.close()
         return paramiko.AUTH_SUCCESSFUL
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
@@ -146,6 +157,7 @@ def reticent() -> Iterator[int]:
     def serve() -> None:
         transport = paramiko.Transport(listener.accept()[0])
         transport.add_server_key(key)
+        server.transport = transport
         transports.append(transport)
         transport.start_server(server=server)
 
@@ -176,3 +188,16 @@ def test_a_server_that_does_not_answer(
     (entry,) = inventory.load(file).select()
     with closing(fleet.open_host(entry)) as opened, pytest.raises(ConnectionLostError, match=words):
         ask(opened)
+
+
+@pytest.mark.parametrize(("user", "words"), [("slow", "login took over 2 s"), ("gone", "ended the connection during")])
+def test_a_login_that_does_not_end(
+    user: str, words: str, reticent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for module in ("connect", "limits"):
+        monkeypatch.setattr(f"provisioning.transport.{module}.LOGIN", 1)
+    target = SshTarget("late", "127.0.0.1", reticent, user, password="x", accept_new_host_keys=True, timeout=1)
+    with pytest.raises(UnreachableError, match="cannot connect") as raised:
+        open_connection(target)
+    assert words in raised.value.cause

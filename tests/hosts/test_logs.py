@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from .controller import Controller, Running
+from .controller import INVOKE, Controller, Running
 from .inventories import host_variables
 from .machine import Machine
 from .proxy import Proxy
@@ -49,6 +50,8 @@ def line(bookworm: Machine, controller: Controller, proxy: Callable[[Machine], P
 @pytest.fixture
 def following(line: Proxy, bookworm: Machine, controller: Controller) -> Iterator[Running]:
     say(bookworm, "one", "first", "second", "third")
+    # journalctl may miss an entry that comes while it begins to follow a unit that has none.
+    say(bookworm, "two", "earlier", "before")
     running = controller.start("logs", "--follow", "--lines", "2")
     yield running
     running.process.kill()
@@ -61,7 +64,7 @@ def test_every_line_once_also_when_the_line_breaks(following: Running, line: Pro
         following.wait_for(f"{host} one | ", 60)
     wait_until(lambda: readers(bookworm).count("\n") == 4, "reader for each service of each host", 60)
     say(bookworm, "two", "while all is well")
-    following.wait_for("far two | ", 60)
+    wait_until(lambda: following.output.count("while all is well") == 2, "line of both", 60)
     line.refusing = True
     line.cut()
     following.wait_for("far is away, and is tried again", 60)
@@ -79,11 +82,30 @@ def test_every_line_once_also_when_the_line_breaks(following: Running, line: Pro
         said = [row.partition("]: ")[2] for row in rows if row.startswith(f"{host} one | ")]
         assert said == expected
         said = [row.partition("]: ")[2] for row in rows if row.startswith(f"{host} two | ")]
-        assert said == ["while all is well", "meanwhile"]
+        assert said == ["earlier", "before", "while all is well", "meanwhile"]
     assert following.output.count("away is away") == 1
     following.send(signal.SIGINT)
     assert following.done(60).code == 0
     wait_until(lambda: not readers(bookworm), "end of all readers", 60)
+
+
+def test_it_ends_with_its_reader(line: Proxy, bookworm: Machine, controller: Controller) -> None:
+    """As in `… | head -1`, also where nothing more is said."""
+    say(bookworm, "one", "hello")
+    command = [INVOKE, "--search-root", controller.project, "logs", "--follow", "--inventory", controller.inventory]
+    with subprocess.Popen(
+        command, cwd=controller.home, env=controller.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdout
+        assert running.stdout.readline()
+        running.stdout.close()
+        assert running.wait(60) == 0
+
+
+def test_host_after_host(line: Proxy, bookworm: Machine, controller: Controller) -> None:
+    say(bookworm, "one", "hello")
+    shown = controller.succeed("logs", "--hosts", "near,far", "--service", "one", "--lines", "1").splitlines()
+    assert [row.partition(" | ")[0] for row in shown] == ["near", "far"]
 
 
 def test_a_name_of_no_service_ends_it(line: Proxy, controller: Controller) -> None:

@@ -11,6 +11,7 @@ from provisioning.errors import ConfigurationError, ProvisioningError
 from provisioning.failed_hosts import FailedHosts
 from provisioning.inventory import Inventory
 from provisioning.outcome import Outcome
+from provisioning.report import Report
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +58,16 @@ def test_a_good_run_forgets_its_own_hosts_and_no_others(tmp_path: Path, data_fol
     assert not list(data_folder.rglob("*.json"))
     with pytest.raises(ConfigurationError, match="no host is left"):
         chosen(FailedHosts(path, "up"), found)
+
+
+def test_the_command_that_goes_on_says_what_the_first_one_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, path = known(tmp_path)
+    failed = FailedHosts(path, "download", service="my own", max_fail="20%", model="", verify=True)
+    failed.conclude([Outcome("a", "failed"), Outcome("b")], Report())
+    command = f"invoke download --retry-failed --inventory {path} --service 'my own' --max-fail 20% --verify"
+    assert capsys.readouterr().out.rstrip().endswith(command)
 
 
 def test_tasks_and_inventories_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

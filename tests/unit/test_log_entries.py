@@ -33,6 +33,7 @@ def test_entries() -> None:
     assert entry(MESSAGE=[228, 189, 160, 255]) == log_entries.Entry("c", ("你�",))
     assert entry(MESSAGE=["first", "second"]) == log_entries.Entry("c", ("first",))
     assert entry(MESSAGE=None) == entry(MESSAGE="") == log_entries.Entry("c", ("",))
+    assert entry(MESSAGE="crlf\r\n\r0%\r100%\n\nend\n") == log_entries.Entry("c", ("crlf", "100%", "", "end"))
     for line in (b"sh: 1: journalctl: not found", b"7", b"[]", b'{"MESSAGE": "cut'):
         assert log_entries.parse(line) is None
 
@@ -59,6 +60,31 @@ def test_who_said_it(capsys: pytest.CaptureFixture[str]) -> None:
         "demo | one of two",
         f"web2 demo | {'x' * 300}",
     ]
+
+
+@pytest.mark.parametrize("colours", [True, False])
+def test_what_is_logged_steers_no_terminal(
+    colours: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prompts of users are logged, too. Colours stay where there are any."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if colours:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+    else:
+        monkeypatch.delenv("FORCE_COLOR", raising=False)
+    printer = Printer(["web1"])
+    for line in (
+        "\x1b[32mINFO\x1b[0m well",
+        "\x1b]0;title\x07\x1b]8;;http://a/\x1b\\link\x1b[2J\x1b[1A\x1bc\x1b(0\x1b[?1049h.",
+        "\x1b[38;5;1",
+        "a\x07b\x9b2Jc\u202ed\x08",
+        "日志 👩‍🚀 end",
+    ):
+        printer.print("web1", "", line)
+    info, *others = capsys.readouterr().out.splitlines()
+    assert info == ("\x1b[32mINFO\x1b[0m well" if colours else "INFO well")
+    assert others == ["link.", "", "a�b�2Jc�d�", "日志 👩‍🚀 end"]
 
 
 def test_waits_grow() -> None:

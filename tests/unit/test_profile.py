@@ -26,8 +26,8 @@ def test_a_phase_within_another_counts_for_itself() -> None:
     with profile.phase("web1", "look"):
         clock.now = 6.5
     *_, header, row = profile.lines()
-    assert header.split() == ["connect", "facts", "look", "apply"]
-    assert row.split() == ["web1", "3.00", "3.00", "0.50", "0.00"]
+    assert header.split() == ["connect", "facts", "look", "apply", "other"]
+    assert row.split() == ["web1", "3.00", "3.00", "0.50", "0.00", "0.00"]
 
 
 def test_a_phase_that_fails_counts_too() -> None:
@@ -39,7 +39,7 @@ def test_a_phase_that_fails_counts_too() -> None:
             raise OSError
     except OSError:
         pass
-    assert profile.lines()[-1].split() == ["web1", "2.00", "0.00", "0.00", "0.00"]
+    assert profile.lines()[-1].split() == ["web1", "2.00", "0.00", "0.00", "0.00", "0.00"]
 
 
 def test_what_came_before_the_hosts() -> None:
@@ -53,3 +53,11 @@ def test_what_came_before_the_hosts() -> None:
 
 def test_a_process_began_before_now() -> None:
     assert process_began() <= time.monotonic()
+
+
+def test_hosts_in_their_natural_order() -> None:
+    profile = Profile()
+    for host in ("web10", "web2", "10.0.0.9", "db"):
+        with profile.phase(host, "look"):
+            pass
+    assert [row.split()[0] for row in profile.lines()[2:]] == ["10.0.0.9", "db", "web2", "web10"]

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from provisioning import status, status_table, status_watch
-from provisioning.errors import UnreachableError
+from provisioning.errors import ProvisioningError, UnreachableError
 from provisioning.outcome import Change, Outcome
 from provisioning.service_status import ServiceStatus
 from provisioning.status import Fared
@@ -57,6 +57,13 @@ def test_without_a_terminal_nothing_is_left_out() -> None:
     assert stopped.split()[:4] == ["cpu1", "aux", "stopped", "-"]
     assert away.split()[:3] == ["away1", "-", "unreachable"]
     assert away.endswith("cannot connect to 192.0.2.7:22")
+
+
+def test_what_services_did_last_is_not_told_of_now() -> None:
+    silent = Fared(Outcome("gone1", status="silent", error=ProvisioningError("no answer for 20 s")), [SERVICE])
+    _, row = shown([silent], None)
+    assert row.split()[:4] == ["gone1", "qwen", "silent", "3d"]
+    assert row.endswith("no answer for 20 s")
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 132, 200])
