@@ -114,8 +114,8 @@ def _known(asked: Asked, answers: Sequence[probe.Probed]) -> Asked:
     return replace(asked, probes=tuple(_knowing(asked.probes, answers, _keys(answers))) if answers else asked.probes)
 
 
-_FLEETING = re.compile(r"^MemAvailable:.*$", re.MULTILINE)
-"""What is another thing at every look, and decides nothing that a host is converged to."""
+_FLEETING = re.compile(r"^(?:MemAvailable:|hardware=|software=).*$", re.MULTILINE)
+"""What decides nothing that a host is converged to: memory that is another at every look, and what answers hung on."""
 
 
 def digest(answers: Sequence[probe.Probed]) -> str:

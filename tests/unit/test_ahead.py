@@ -141,16 +141,19 @@ def test_what_cannot_have_changed_is_not_looked_at(entry: HostEntry, tmp_path: P
 
 def test_what_is_remembered_knows_what_a_state_was(entry: HostEntry, tmp_path: Path) -> None:
     """It is put to the host another time (see recall.py), and answered in the same way."""
-    looks = tmp_path / "looks"
-    keys = Probe("key=1; echo key=$key", isolated=False)
-    state = Probe(f"echo look >>{looks}; echo state", while_same="key")
+    key, looks = tmp_path / "key", tmp_path / "looks"
+    key.write_text("1")
+    keys = Probe(f"software=$(cat {key}); echo software=$software", isolated=False)
+    state = Probe(f"echo look >>{looks}; echo state", while_same="software")
     host, ahead = Host("here", LocalTransport()), Ahead(entry, lambda answers: ("none", []))
     host.sudo = "none"
     ahead.facts(host, Asked((keys,), ""))
     ahead.ask(host, [state])
     assert ahead.looked
     question, answered = ahead.looked
-    facts, states = question.put(host)
-    assert digest([*facts, *states]) == answered
-    assert states == [Probed(0, "state\n")]
-    assert len(looks.read_text().splitlines()) == 1
+    for value, count in (("1", 1), ("2", 2)):
+        key.write_text(value)
+        facts, states = question.put(host)
+        assert digest([*facts, *states]) == answered, "the key alone is no difference"
+        assert states == [Probed(0, "state\n")]
+        assert len(looks.read_text().splitlines()) == count
