@@ -2,11 +2,18 @@
 [ -d "$1" ] || { echo "there is no such folder that $2 can see"; exit; }
 cd "$1" 2>/dev/null || { echo "$2 cannot enter it"; exit; }
 [ -r config.json ] || { echo "it has no config.json that $2 can read"; exit; }
-weights=$(find -L . -maxdepth 1 \( -name '*.safetensors' -o -name '*.bin' -o -name '*.gguf' -o -name '*.pt' \) | head -n 1)
+weights=
+for file in ./*.safetensors ./*.bin ./*.gguf ./*.pt; do ! [ -e "$file" ] || { weights=$file; break; }; done
 [ -n "$weights" ] || { echo 'it has no weights'; exit; }
-pointer=$(find -L . -maxdepth 1 -name '*.*' -type f -size -3 \
-    -exec grep -l '^version https://git-lfs.github.com/spec/v1' {} + 2>/dev/null | head -n 1)
-[ -z "$pointer" ] || { echo "${pointer#./} is a pointer of git-lfs, and not the file itself: git lfs pull"; exit; }
+# A pointer has some 130 bytes, and hardly anything else of a model has.
+pointer=$(find -L . -maxdepth 1 -name '*.*' -type f -size +99c -size -200c \
+    -exec grep -l '^version https://git-lfs.github.com/spec/v1' {} + 2>/dev/null)
+[ -z "$pointer" ] || {
+    pointer=${pointer%%"
+"*}
+    echo "${pointer#./} is a pointer of git-lfs, and not the file itself: git lfs pull"
+    exit
+}
 for index in ./*.index.json; do
     [ -r "$index" ] || continue
     here='' lacking=''
