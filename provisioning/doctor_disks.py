@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provisioning import free_space
-from provisioning.facts import STATE
 from provisioning.findings import ERROR, GIB, OK, Finding
 from provisioning.host import quote
+from provisioning.places import STATE
 from provisioning.site import Site
 
 DISK_FOR_VLLM = 6 * GIB

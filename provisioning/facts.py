@@ -6,23 +6,11 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from provisioning import becoming, gpus, probe
+from provisioning import becoming, fact_probes, gpus, probe
 from provisioning.gpus import Gpu
 from provisioning.host import Host, quote
 from provisioning.masking import server_of
 from provisioning.server_answers import ANSWERS, is_reached, reason
-from provisioning.shell_reading import PYTHON_VERSION, show
-
-SYSTEM_ACCOUNT = "vllm"
-"""The account that serves on hosts where we connect as root: root never serves."""
-
-STATE = "/var/lib/vllm-provisioning"
-"""The folder of a host that belongs to this project and to root."""
-
-INSTALLED_WHEEL = f"{STATE}/installed-wheel"
-"""Record of the compiled wheel that is in the environment: its SHA-256."""
-
-MANAGER_RECORD = f"{STATE}/environment-manager"
 
 # The package `python3` of each system, for hosts where it is not installed yet.
 SYSTEM_PYTHON = {
@@ -30,87 +18,6 @@ SYSTEM_PYTHON = {
     ("debian", "13"): "3.13",
     ("ubuntu", "22.04"): "3.10",
     ("ubuntu", "24.04"): "3.12",
-}
-
-# `identity` is what `becoming.check` heard of `id`.
-_ACCOUNT = f"""account={{account}}
-[ "$account" != auto ] || case $identity in
-    "uid=0("* | "uid=0 "*) account={SYSTEM_ACCOUNT} ;;
-    *) account=$(id -un) ;;
-esac
-entry=$(getent passwd -- "$account")
-printf '%s\\n' "$account" "$entry" "$(id -gn -- "$account" 2>/dev/null)"
-home=${{{{entry%:*}}}}; home=${{{{home##*:}}}}
-"""
-"""Shell that prints the account, its entry and its group, a line each, and sets `home`."""
-
-_PYTHONS = (
-    PYTHON_VERSION
-    + r"""
-start_python() { "$1" -ISc 'import sys; print("%d.%d" % sys.version_info[:2])'; }
-for p in /usr/bin/python3 /usr/bin/python3.[0-9]* /usr/local/bin/python3 /usr/local/bin/python3.[0-9]*; do
-    case $p in *-config | *[*]*) continue ;; esac
-    if [ -x "$p" ]; then python_version "$p"; echo "$p $version"; fi
-done"""
-)
-
-# The same compiler under another name is not started a second time.
-_COMPILERS = r"""
-version_of() { "/usr/bin/$1" -dumpfullversion 2>/dev/null; }
-for c in gcc g++; do
-    [ -x "/usr/bin/$c" ] && plain=$(version_of $c) || plain=
-    echo "$c $plain"
-    for path in /usr/bin/$c-[0-9]*; do
-        name=${path##*/}
-        [ -x "$path" ] || { case $name in *[*]*) ;; *) echo "$name " ;; esac; continue; }
-        if [ "$path" -ef "/usr/bin/$c" ]; then echo "$name $plain"; else echo "$name $(version_of "$name")"; fi
-    done
-done"""
-
-# Hardware is what it is until the next boot, but for the CPUs that may be used. What installs a program, or chooses
-# another version of it, writes into these places, or to the file itself.
-_KEYS = r"""
-hardware=; software=
-if [ -r /proc/sys/kernel/random/boot_id ]; then
-    read -r hardware </proc/sys/kernel/random/boot_id
-    hardware="$hardware $(nproc)"
-fi
-if [ -e /var/lib/dpkg/status ]; then
-    set -- /usr/bin/gcc* /usr/bin/g++* /usr/bin/python3* /usr/local/bin/python3*
-    set -- /var/lib/dpkg/status /var/lib/dpkg/updates /etc/alternatives /usr/bin /usr/local/bin "$@"
-    set -- $(stat -L -c '%i %s %z' "$@" 2>/dev/null)
-    software=$*
-fi
-printf '%s\n' "hardware=$hardware" "software=$software"
-"""
-_WHILE_SAME = {
-    **dict.fromkeys(("machine", "topology"), "hardware"),
-    **dict.fromkeys(("python", "compilers", "libc"), "software"),
-}
-"""What decides the answers of some probes."""
-
-_PROBES = {
-    "keys": _KEYS,
-    "user": 'printf \'%s\\n\' "$identity" "$HOME"',
-    "account": _ACCOUNT,
-    "os": show("/etc/os-release"),
-    "machine": "uname -mr; nproc; grep -m1 -E '^(flags|Features)' /proc/cpuinfo; :",
-    "topology": "lscpu -p=CPU,CORE,SOCKET,NODE 2>/dev/null; :",
-    # The limits are those of a container, whose /proc/meminfo speaks of the machine around it.
-    "memory": 'while read -r name size unit; do case $name in MemTotal: | MemAvailable:) echo "$name $size $unit" ;; '
-    "esac; [ $name != MemAvailable: ] || break; done </proc/meminfo; "
-    + "; ".join(map(show, ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"))),
-    # The name of the library tells it: /usr/lib/systemd/libsystemd-shared-252.so, or with Debian's own revision behind.
-    "init": "if [ -d /run/systemd/system ]; then echo systemd; version=; "
-    "for file in /usr/lib/systemd/libsystemd-shared-[0-9]* /usr/lib/*/systemd/libsystemd-shared-[0-9]*; do "
-    '! [ -e "$file" ] || { version=${file##*-shared-}; version=${version%.so}; }; done; '
-    'if [ -n "$version" ]; then echo "systemd $version"; else systemctl --version; fi; else echo none; fi',
-    "python": _PYTHONS,
-    "manager": show(MANAGER_RECORD),
-    "compilers": _COMPILERS,
-    "libc": "getconf GNU_LIBC_VERSION 2>/dev/null; :",
-    "wheel": show(INSTALLED_WHEEL),
-    "nvidia": gpus.PROBE,
 }
 
 
@@ -176,10 +83,6 @@ class Facts:
         return "/usr/bin/python3", SYSTEM_PYTHON.get((self.os_id, self.os_version), "3.11")
 
 
-# `~` in `$path` is the home of the account that serves.
-_EXPAND = 'case $path in "~"*) path="${home:-/var/lib/$account}${path#"~"}";; esac; '
-
-
 @dataclass(frozen=True)
 class Asked:
     """What is asked for facts, by the connecting user: probes, and what runs before them."""
@@ -198,7 +101,7 @@ def _ask(host: Host, asked: Asked) -> Sequence[probe.Probed]:
 
 def gather(host: Host, *, account: str, conda_path: str, model_paths: Sequence[str] = (), ask: Ask = _ask) -> Facts:
     """Look at a host: one round trip. Tells the host how it becomes root."""
-    probes = _probes(account, conda_path, model_paths)
+    probes = fact_probes.probes(account, conda_path, model_paths)
     password = host.known_sudo_password()
     answers = ask(host, Asked(tuple(probes.values()), becoming.check(password)))
     text = {name: each.require(host.name, name) for name, each in zip(probes, answers, strict=True)}
@@ -208,33 +111,9 @@ def gather(host: Host, *, account: str, conda_path: str, model_paths: Sequence[s
 
 def recalled(answers: Sequence[probe.Probed], may_become: bool) -> Facts | None:
     """Facts from what `gather` was answered another time; None where a person had to be asked, or it was in vain."""
-    text = dict(zip((*_PROBES, *_MORE), (answer.output for answer in answers), strict=True))
+    text = dict(zip(fact_probes.NAMES, (answer.output for answer in answers), strict=True))
     sudo = "none" if text["sudo"] == "root" else text["sudo"] if may_become else "forbidden"
     return replace(_parse(text), sudo=sudo) if sudo in ("none", "free", "password") else None
-
-
-_MORE = ("sudo",)
-"""What is asked beyond `_PROBES`, in this order."""
-
-
-def _probes(account: str, conda_path: str, model_paths: Sequence[str]) -> dict[str, probe.Probe]:
-    folders = (
-        f"path={quote(conda_path)}; {_EXPAND}"
-        '[ ! -e "$path/bin/conda" ] || echo conda; '
-        + "".join(
-            f"path={quote(path)}; {_EXPAND}"
-            'printf "%s\\t%s\\n" "$path" "$(head -c 4096 "$path/.vllm-provisioning/manifest.json" 2>/dev/null | '
-            """sed -n 's/^ "\\(key\\|revision\\)": "\\(.*\\)",$/\\2/p' | tr '\\n' ' ')"; """
-            for path in model_paths
-        )
-        + ":"
-    )
-    probes = {**_PROBES, "account": _PROBES["account"].format(account=quote(account)) + folders}
-    probes["sudo"] = 'printf %s "$sudo_answer"'
-    return {
-        name: probe.Probe(script, isolated=name == "nvidia", while_same=_WHILE_SAME.get(name, ""))
-        for name, script in probes.items()
-    }
 
 
 def look_for_downloads(host: Host, facts: Facts, urls: Sequence[str]) -> Facts:

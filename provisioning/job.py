@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from provisioning.beating import BEATING
 from provisioning.errors import JobError
-from provisioning.facts import STATE
 from provisioning.host import Host, quote
+from provisioning.places import STATE
 from provisioning.retry import following
 
 JOBS = f"{STATE}/jobs"

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 
 from provisioning.errors import CommandError, ConnectionLostError, LockedError
-from provisioning.facts import STATE
 from provisioning.host import Host, quote
+from provisioning.places import STATE
 
 BEAT = 15
 """Seconds between the controller's signs of life."""

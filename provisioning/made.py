@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from provisioning.facts import STATE
 from provisioning.host import Host
+from provisioning.places import STATE
 from provisioning.resources import Resource
 
 MADE = f"{STATE}/made"

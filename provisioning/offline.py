@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from provisioning.bundle import Bundle
-from provisioning.facts import STATE
 from provisioning.host import quote
+from provisioning.places import STATE
 
 OFFLINE = f"{STATE}/offline"
 """What is there for runs from a bundle: root's."""

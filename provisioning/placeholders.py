@@ -14,10 +14,10 @@ from urllib.parse import unquote
 from provisioning import given_secrets
 from provisioning.echo import ENCODED
 from provisioning.errors import ProvisioningError
-from provisioning.facts import SYSTEM_ACCOUNT
 from provisioning.fleet import known_sudo_password
 from provisioning.inventory import LOCALHOST, HostEntry
 from provisioning.masking import hide, masked
+from provisioning.places import SYSTEM_ACCOUNT
 
 SHORTEST = 3
 """Letters of a name from which on it is looked for in texts: a shorter one may be any word."""

@@ -11,10 +11,10 @@ from provisioning import fleet, job, lock, made
 from provisioning.commands import load
 from provisioning.converge import survey
 from provisioning.errors import CommandError, ExitCode
-from provisioning.facts import STATE
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.outcome import Change, Outcome
+from provisioning.places import STATE
 from provisioning.prompts import confirm
 from provisioning.report import Report
 from provisioning.resources import packages

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from provisioning import gpus, releases
 from provisioning.errors import IncompatibleError
-from provisioning.facts import STATE, Facts
+from provisioning.facts import Facts
 from provisioning.miniconda import Installer, installer
 from provisioning.model_settings import Model, path_of
 from provisioning.offline import Offline
+from provisioning.places import STATE
 from provisioning.settings import HostSettings
 
 TOOLS = f"{STATE}/tools"

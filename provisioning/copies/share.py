@@ -15,9 +15,9 @@ from pathlib import Path
 
 from provisioning.copies.place import Place, SourceLostError, asking_the_source
 from provisioning.copies.share_script import SHARE, daemon_settings
-from provisioning.facts import STATE
 from provisioning.host import quote
 from provisioning.lock import beating
+from provisioning.places import STATE
 from provisioning.transport.base import Held
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from provisioning import job
 from provisioning.copies.place import Place
 from provisioning.errors import CommandError, JobError
-from provisioning.facts import STATE
 from provisioning.host import quote
+from provisioning.places import STATE
 from provisioning.progress import Downloading
 from provisioning.resources.base import Tell
 from provisioning.site import LIBRARY, TOOLS

@@ -12,8 +12,8 @@ from typing import IO, Any
 from provisioning import free_space, job
 from provisioning.builders import BUILDERS
 from provisioning.errors import CommandError, IncompatibleError
-from provisioning.facts import STATE
 from provisioning.host import Host, as_account, quote
+from provisioning.places import STATE
 from provisioning.progress import Compiling
 from provisioning.resources.base import Difference, Resource, Tell
 from provisioning.sending import send

@@ -9,9 +9,9 @@ import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from provisioning.facts import STATE
 from provisioning.host import Host, quote
 from provisioning.masking import masked
+from provisioning.places import STATE
 from provisioning.probe import OnDisk
 from provisioning.resources.base import Difference, Resource, Tell
 

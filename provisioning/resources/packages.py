@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, replace
 
 from provisioning import job
-from provisioning.facts import STATE
 from provisioning.host import Host, quote
+from provisioning.places import STATE
 from provisioning.probe import Probe
 from provisioning.progress import Installing
 from provisioning.resources.base import Difference, Resource, Tell

@@ -6,8 +6,8 @@ import posixpath
 from collections.abc import Iterator
 
 from provisioning import pip_conf, uv
-from provisioning.facts import MANAGER_RECORD, STATE
 from provisioning.host import as_account, quote
+from provisioning.places import MANAGER_RECORD, STATE
 from provisioning.resources import Directory, File, Product, Resource
 from provisioning.shell_reading import PYTHON_VERSION, show
 from provisioning.site import TOOLS, Site

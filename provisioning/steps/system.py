@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provisioning.facts import STATE, Facts
+from provisioning.facts import Facts
+from provisioning.places import STATE
 from provisioning.resources import Account, DefaultCompiler, Directory, File, Packages, Resource
 from provisioning.resources.apt_mirror import AptMirror
 from provisioning.resources.leftovers import Leftovers

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from provisioning import releases, uv
-from provisioning.facts import INSTALLED_WHEEL
 from provisioning.host import quote
 from provisioning.masking import holds_login, masked
+from provisioning.places import INSTALLED_WHEEL
 from provisioning.resources import Product, Resource
 from provisioning.resources.compiled_wheel import WHEELS
 from provisioning.shell_reading import show

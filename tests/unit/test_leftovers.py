@@ -6,7 +6,7 @@ import fcntl
 import subprocess
 from pathlib import Path
 
-from provisioning.facts import STATE
+from provisioning.places import STATE
 from provisioning.resources.leftovers import Leftovers
 
 

@@ -1,0 +1,117 @@
+"""What is asked to learn what a host is: shell, most of which starts no program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from provisioning import gpus
+from provisioning.host import quote
+from provisioning.places import INSTALLED_WHEEL, MANAGER_RECORD, SYSTEM_ACCOUNT
+from provisioning.probe import Probe
+from provisioning.shell_reading import PYTHON_VERSION, show
+
+# `identity` is what `becoming.check` heard of `id`.
+_ACCOUNT = f"""account={{account}}
+[ "$account" != auto ] || case $identity in
+    "uid=0("* | "uid=0 "*) account={SYSTEM_ACCOUNT} ;;
+    *) account=$(id -un) ;;
+esac
+entry=$(getent passwd -- "$account")
+printf '%s\\n' "$account" "$entry" "$(id -gn -- "$account" 2>/dev/null)"
+home=${{{{entry%:*}}}}; home=${{{{home##*:}}}}
+"""
+"""Shell that prints the account, its entry and its group, a line each, and sets `home`."""
+
+_PYTHONS = (
+    PYTHON_VERSION
+    + r"""
+start_python() { "$1" -ISc 'import sys; print("%d.%d" % sys.version_info[:2])'; }
+for p in /usr/bin/python3 /usr/bin/python3.[0-9]* /usr/local/bin/python3 /usr/local/bin/python3.[0-9]*; do
+    case $p in *-config | *[*]*) continue ;; esac
+    if [ -x "$p" ]; then python_version "$p"; echo "$p $version"; fi
+done"""
+)
+
+# The same compiler under another name is not started a second time.
+_COMPILERS = r"""
+version_of() { "/usr/bin/$1" -dumpfullversion 2>/dev/null; }
+for c in gcc g++; do
+    [ -x "/usr/bin/$c" ] && plain=$(version_of $c) || plain=
+    echo "$c $plain"
+    for path in /usr/bin/$c-[0-9]*; do
+        name=${path##*/}
+        [ -x "$path" ] || { case $name in *[*]*) ;; *) echo "$name " ;; esac; continue; }
+        if [ "$path" -ef "/usr/bin/$c" ]; then echo "$name $plain"; else echo "$name $(version_of "$name")"; fi
+    done
+done"""
+
+# Hardware is what it is until the next boot, but for the CPUs that may be used. What installs a program, or chooses
+# another version of it, writes into these places, or to the file itself.
+_KEYS = r"""
+hardware=; software=
+if [ -r /proc/sys/kernel/random/boot_id ]; then
+    read -r hardware </proc/sys/kernel/random/boot_id
+    hardware="$hardware $(nproc)"
+fi
+if [ -e /var/lib/dpkg/status ]; then
+    set -- /usr/bin/gcc* /usr/bin/g++* /usr/bin/python3* /usr/local/bin/python3*
+    set -- /var/lib/dpkg/status /var/lib/dpkg/updates /etc/alternatives /usr/bin /usr/local/bin "$@"
+    set -- $(stat -L -c '%i %s %z' "$@" 2>/dev/null)
+    software=$*
+fi
+printf '%s\n' "hardware=$hardware" "software=$software"
+"""
+_WHILE_SAME = {
+    **dict.fromkeys(("machine", "topology"), "hardware"),
+    **dict.fromkeys(("python", "compilers", "libc"), "software"),
+}
+"""What decides the answers of some probes."""
+
+_PROBES = {
+    "keys": _KEYS,
+    "user": 'printf \'%s\\n\' "$identity" "$HOME"',
+    "account": _ACCOUNT,
+    "os": show("/etc/os-release"),
+    "machine": "uname -mr; nproc; grep -m1 -E '^(flags|Features)' /proc/cpuinfo; :",
+    "topology": "lscpu -p=CPU,CORE,SOCKET,NODE 2>/dev/null; :",
+    # The limits are those of a container, whose /proc/meminfo speaks of the machine around it.
+    "memory": 'while read -r name size unit; do case $name in MemTotal: | MemAvailable:) echo "$name $size $unit" ;; '
+    "esac; [ $name != MemAvailable: ] || break; done </proc/meminfo; "
+    + "; ".join(map(show, ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"))),
+    # The name of the library tells it: /usr/lib/systemd/libsystemd-shared-252.so, or with Debian's own revision behind.
+    "init": "if [ -d /run/systemd/system ]; then echo systemd; version=; "
+    "for file in /usr/lib/systemd/libsystemd-shared-[0-9]* /usr/lib/*/systemd/libsystemd-shared-[0-9]*; do "
+    '! [ -e "$file" ] || { version=${file##*-shared-}; version=${version%.so}; }; done; '
+    'if [ -n "$version" ]; then echo "systemd $version"; else systemctl --version; fi; else echo none; fi',
+    "python": _PYTHONS,
+    "manager": show(MANAGER_RECORD),
+    "compilers": _COMPILERS,
+    "libc": "getconf GNU_LIBC_VERSION 2>/dev/null; :",
+    "wheel": show(INSTALLED_WHEEL),
+    "nvidia": gpus.PROBE,
+    "sudo": 'printf %s "$sudo_answer"',
+}
+NAMES = tuple(_PROBES)
+
+# `~` in `$path` is the home of the account that serves.
+_EXPAND = 'case $path in "~"*) path="${home:-/var/lib/$account}${path#"~"}";; esac; '
+
+
+def probes(account: str, conda_path: str, model_paths: Sequence[str]) -> dict[str, Probe]:
+    """Give them by name (`NAMES`), to be asked after `becoming.check`."""
+    folders = (
+        f"path={quote(conda_path)}; {_EXPAND}"
+        '[ ! -e "$path/bin/conda" ] || echo conda; '
+        + "".join(
+            f"path={quote(path)}; {_EXPAND}"
+            'printf "%s\\t%s\\n" "$path" "$(head -c 4096 "$path/.vllm-provisioning/manifest.json" 2>/dev/null | '
+            """sed -n 's/^ "\\(key\\|revision\\)": "\\(.*\\)",$/\\2/p' | tr '\\n' ' ')"; """
+            for path in model_paths
+        )
+        + ":"
+    )
+    scripts = {**_PROBES, "account": _PROBES["account"].format(account=quote(account)) + folders}
+    return {
+        name: Probe(script, isolated=name == "nvidia", while_same=_WHILE_SAME.get(name, ""))
+        for name, script in scripts.items()
+    }
