@@ -6,7 +6,9 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from provisioning.facts import _parse, gather
 from provisioning.gpus import Gpu
 from provisioning.host import Host
 from provisioning.shell_reading import PYTHON_VERSION, show
+from provisioning.transport.base import Completed
 from provisioning.transport.local import LocalTransport
 
 WORDS = {
@@ -98,14 +101,23 @@ def test_a_python_in_local_is_not_the_systems() -> None:
     assert facts.system_python() == ("/usr/bin/python3", "3.12")
 
 
+class ByShell(LocalTransport):
+    """Runs scripts by this shell instead of /bin/sh."""
+
+    def __init__(self, shell: str) -> None:
+        self._shell = shell
+
+    def execute(self, command: str, stdin: Iterable[bytes], **options: Any) -> Completed:
+        script = b"".join(stdin).replace(b"/bin/sh", self._shell.encode())
+        return super().execute(command.replace("/bin/sh", self._shell), [script], **options)
+
+
 @pytest.mark.parametrize("shell", ["dash", "bash"])
-def test_facts_of_this_machine_take_one_round_trip(shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_facts_of_this_machine_take_one_round_trip(shell: str, tmp_path: Path) -> None:
     """None of them ends the shell that runs them all; and no shell understands them in its own way."""
-    if not shutil.which(shell):
+    if not (path := shutil.which(shell)):
         pytest.skip(f"no {shell} here")
-    host = Host("here", LocalTransport())
-    (tmp_path / "sh").symlink_to(shutil.which(shell))
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    host = Host("here", ByShell(path))
     facts = gather(host, account="auto", conda_path=str(tmp_path), model_paths=[str(tmp_path)])
     assert host.round_trips == 1
     assert (facts.uid, facts.cores > 0, facts.memory > facts.memory_available > 0) == (os.getuid(), True, True)
