@@ -55,7 +55,12 @@ class Repository:
         self._trace = os.path.join(folder, OURS, "trace")
 
     def prepare(self) -> None:
-        """Make the repository, or take the one that is there, whoever made it; mend it where it was cut off."""
+        """Make the repository, or take the one that is there, whoever cloned it; mend it where it was cut off.
+
+        Raises `Unavailable` for one of something else: its branch would lead to the model.
+        """
+        if other := self._of_something_else():
+            raise Unavailable(f"{self.folder} is a clone of {other}: name another path for the model")
         if os.path.isdir(self.git_folder) and not self._is_in_use():
             for name in os.listdir(self.git_folder):
                 if name.endswith(".lock"):
@@ -64,6 +69,14 @@ class Repository:
         self.git("config", "--replace-all", "remote.origin.url", self.url)
         if not self.tried("config", "--local", "--get-all", "remote.origin.fetch"):
             self.git("config", "remote.origin.fetch", BRANCHES)
+
+    def _of_something_else(self) -> str:
+        """What a repository is of that has commits, and is neither our work nor a clone of the model from elsewhere."""
+        if not os.path.isdir(self.git_folder) or not self.tried("rev-parse", "--quiet", "--verify", "HEAD"):
+            return ""
+        origin = self.tried("config", "--local", "--get", "remote.origin.url").strip()
+        ours = f"/{OURS}/\n" in self._excluded()
+        return "" if ours or _name(origin) == _name(self.url) else shown(origin) or "something else"
 
     def _is_in_use(self) -> bool:
         """Whether a git is at work in the folder: if none is, its locks are those of one that was killed."""
@@ -77,12 +90,19 @@ class Repository:
 
     def keep_out(self, name: str) -> None:
         """Let git take no notice of what is not of the repository."""
-        path = os.path.join(self.git_folder, "info/exclude")
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "a+") as file:
-            file.seek(0)
-            if f"/{name}/\n" not in file.read():
+        if f"/{name}/\n" not in self._excluded():
+            os.makedirs(os.path.dirname(self._exclude), exist_ok=True)
+            with open(self._exclude, "a") as file:
                 file.write(f"/{name}/\n")
+
+    @property
+    def _exclude(self) -> str:
+        return os.path.join(self.git_folder, "info/exclude")
+
+    def _excluded(self) -> str:
+        with suppress(FileNotFoundError), open(self._exclude, errors="surrogateescape") as file:
+            return file.read()
+        return ""
 
     def git(self, *arguments: str, text: bytes = b"") -> bytes:
         """Run git, and give its output. Raises `Unavailable`, for a fetch `Transient`, or OSError for a full disk."""
@@ -119,3 +139,7 @@ class Repository:
         except FileNotFoundError:
             return 0
         return retry_after(asked[-1].strip()) if asked else 0
+
+
+def _name(url: str) -> str:
+    return url.rstrip("/").rpartition("/")[2].removesuffix(".git").casefold()

@@ -61,6 +61,35 @@ def test_it_brings_the_model_once(download: Download, model: Path, line: FaultyP
     assert not status.stdout, "the clone is clean"
 
 
+def in_git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=me", "-c", "user.email=me@example.com"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_a_repository_of_something_else_is_left_alone(download: Download) -> None:
+    download.folder.mkdir()
+    in_git(download.folder, "init", "-q", "-b", "master")
+    in_git(download.folder, "remote", "add", "origin", "https://me:pass@example.com/my/work.git")
+    in_git(download.folder, "commit", "-q", "--allow-empty", "-m", "weeks of work")
+    before = in_git(download.folder, "for-each-ref")
+    code, said = download.run()
+    assert code
+    assert "is a clone of https://example.com/my/work.git: name another path for the model" in said
+    assert "me:pass" not in said
+    assert in_git(download.folder, "for-each-ref") == before
+    assert in_git(download.folder, "remote", "get-url", "origin") == "https://me:pass@example.com/my/work.git"
+
+
+def test_a_clone_that_a_person_made_is_taken(download: Download, model: Path, hub: GitServer) -> None:
+    """As the tutorial has it: the same model, from another server, without its weights."""
+    environment = {**os.environ, "GIT_LFS_SKIP_SMUDGE": "1"}
+    subprocess.run(["git", "clone", "-q", f"{hub.url}/{ID}.git", download.folder], check=True, env=environment)
+    in_git(download.folder, "remote", "set-url", "origin", "https://elsewhere.example/someone/Tiny")
+    download.succeed()
+    assert same_files(download.folder, model)
+
+
 def test_a_person_can_pull(download: Download, hub: GitServer, model: Path, tmp_path: Path) -> None:
     changed = make_model(tmp_path / "changed", weights=1000)
     hub.add("Qwen/moving", model)
