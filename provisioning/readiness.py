@@ -24,6 +24,7 @@ PHASES = (
 )
 
 CAUSES = (
+    (r"No space left on device", "the disk is full", "Make room, then run the same command again."),
     (
         r"cannot listen on|Address already in use",
         "the port is taken by another program",
@@ -76,7 +77,6 @@ CAUSES = (
         "the supervisor cannot start the program as its unit says",
         "The log says which setting it is: see `systemctl cat vllm@NAME`, drop-ins included.",
     ),
-    (r"No space left on device", "the disk is full", "Make room, then run the same command again."),
     (r"Permission denied", "the account that serves may not read or write something", "The log names it."),
 )
 

@@ -18,6 +18,7 @@ VOLATILE = {
     r"/(dev|proc|run|sys)": "file systems of the kernel's; /run is looked at on the living host",
     r"/var/log": "logs say what happened, and that differs",
     r"/(var/)?tmp/systemd-private-.*": "systemd's own, named at random",
+    r"/tmp/namespace-dev-.*": "what systemd leaves of a namespace that it could not make on a full disk",
     r"/var/cache/(apt|ldconfig)": "indexes that are made from what is compared",
     r"/var/lib/apt/extended_states\.\w{6}": "what apt itself leaves of that file where the disk was full",
     r"/var/lib/apt/lists": "apt's lists, with what it noted on its way",

@@ -43,6 +43,8 @@ def test_phases(line: str, words: str) -> None:
 
 
 CAUSES = {
+    "vllm@a.service: Failed at step NAMESPACE spawning /usr/bin/python3: No space left on device\n"
+    "vllm@a.service: Main process exited, code=exited, status=226/NAMESPACE": "the disk is full",
     "serve: stopped: cannot listen on 127.0.0.1:8000: Address already in use": "the port is taken",
     "OSError: [Errno 98] error while attempting to bind on address ('127.0.0.1', 8000): Address already in use": "port",
     "serve: stopped: vLLM ended (SIGKILL)": "out of memory",
