@@ -133,14 +133,18 @@ def can_listen(ip: str, port: int) -> bool:
     return True
 
 
-def free_port() -> int:
-    """Give a port that nobody listens on; machines share the network with this one, and with other test runs.
+_given: set[int] = set()
 
-    It is none of those that the kernel gives to whoever names none: it would be somebody's by the time it is used.
+
+def free_port() -> int:
+    """Give a port that nobody listens on, and that was not given before.
+
+    Machines share the network with this one, and with other test runs. It is none of those that the kernel gives to whoever names none: it would be somebody's by the time it is used.
     """
     lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    while not can_listen("127.0.0.1", port := randrange(11_000, max(12_000, lowest))):
+    while (port := randrange(11_000, max(12_000, lowest))) in _given or not can_listen("127.0.0.1", port):
         continue
+    _given.add(port)
     return port
 
 
