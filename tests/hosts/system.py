@@ -139,7 +139,8 @@ _given: set[int] = set()
 def free_port() -> int:
     """Give a port that nobody listens on, and that was not given before.
 
-    Machines share the network with this one, and with other test runs. It is none of those that the kernel gives to whoever names none: it would be somebody's by the time it is used.
+    Machines share the network with this one, and with other test runs. It is none of those that the kernel gives to
+    whoever names none: it would be somebody's by the time it is used.
     """
     lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while (port := randrange(11_000, max(12_000, lowest))) in _given or not can_listen("127.0.0.1", port):
