@@ -93,7 +93,9 @@ def test_one_copy_on_every_file_system(disk: Disk, hub: GitServer, tmp_path: Pat
     hub.add(ID, model)
     download = asked(hub.url, disk.folder / "tiny")
     size = sum(path.stat().st_size for path in model.iterdir())
-    assert disk.peak(download.start()) <= 1.05 * size
+    # A second copy of one of the two weights alone would be half as much again; the rest is what file systems set aside
+    # for themselves while files grow.
+    assert disk.peak(download.start()) <= 1.15 * size
     assert same_files(download.folder, model)
     weights = download.folder / "model-00001-of-00002.safetensors"
     shares_blocks = disk.kind in ("xfs", "btrfs")
