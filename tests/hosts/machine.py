@@ -152,15 +152,16 @@ class Machine:
         self.wait_ssh()
 
     def discard(self) -> None:
-        """Power off and delete the disk."""
+        """Power off and delete the disk. Once more does nothing: its name may be another machine's by then."""
+        if self._lock.descriptor < 0:
+            return
         self.power_off()
         if not (self.folder / "disk.img").exists() and not self.island:
             keep_debs(self.upper)
         isolation.end(self.name)
         remove_tree(self.folder)
         with locked(RUNTIME / "machines.lock"):
-            if self._lock.descriptor >= 0:
-                (MACHINES / f"{self.name}.lock").unlink(missing_ok=True)
+            (MACHINES / f"{self.name}.lock").unlink(missing_ok=True)
             for lock in (self._lock, self._address.lock):
                 lock.release()
 

@@ -86,6 +86,16 @@ def test_nothing_is_left(ssh_key: Path) -> None:
     another.discard()
 
 
+def test_discarded_twice_leaves_the_next_of_that_name(ssh_key: Path) -> None:
+    name = f"vp-again-{os.getpid()}"
+    one = Machine("bookworm", ssh_key, name=name)
+    one.discard()
+    another = Machine("bookworm", ssh_key, name=name)
+    one.discard()
+    assert (another.root / "etc/hostname").read_text() == f"{name}\n"
+    another.discard()
+
+
 def test_a_killed_test_run_is_swept(ssh_key: Path) -> None:
     package = Path(__file__).parent
     program = (
