@@ -87,13 +87,14 @@ def parse(name: str, url: str, model: str, probed: str, detailed: str) -> Servic
     clock, state_text, metrics_text, memory, *_ = [*detailed.splitlines(), "", "", "", ""]
     running = active in ("active", "activating")
     now, state = _number(clock), _object(state_text)
-    phase = str(state.get("phase", "not started")) if running else "stopped"
+    idle = "stopping" if active == "deactivating" else "stopped"
+    phase = str(state.get("phase", "not started")) if running else idle
     sample = _object(metrics_text) if phase in SERVING else {}
     if now is None or now - (_number(sample.get("at")) or 0) > STALE:
         sample = {}
     rates = sample.get("per_second", {})
     started = _number(state.get("started"))
-    there = running and phase not in ("stopped", "waiting")
+    there = running and phase not in ("stopping", "stopped", "waiting")
     return ServiceStatus(
         name=name,
         active=active,

@@ -211,6 +211,7 @@ def main(name: str) -> int:
         service.run()
     except Stop:
         record.notify("STOPPING=1")
+        state.enter("stopping")
         state.write("attempts", "0")
         code, message, patience = 0, "asked to", STOP_TIMEOUT
     except config.ConfigurationError as error:

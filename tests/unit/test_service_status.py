@@ -60,6 +60,7 @@ def test_the_chat_page_is_named_as_a_service_and_shown_as_one() -> None:
         ("active", READY + "}", {"active": "active", "phase": "ready", "since": 17.5, "restarts": 2, "model": "demo"}),
         ("inactive", READY + SERVER, {"active": "inactive", "phase": "stopped", "since": None, "uptime_seconds": None}),
         ("activating", "", {"active": "activating", "phase": "not started", "vllm_version": None}),
+        ("deactivating", READY + SERVER, {"active": "deactivating", "phase": "stopping", "uptime_seconds": None}),
         ("failed", '{"phase": "stopped", "message": "given up"}', {"phase": "stopped", "message": "given up"}),
         ("", "", {"active": "", "phase": "stopped", "restarts": 0, "memory_bytes": None}),
         ("active", '{"phase": "rea', {"phase": "not started"}),
