@@ -43,9 +43,9 @@ class Question:
         if self.sudo == "none":  # one shell does for both
             parts = [parts[0] + parts[1]]
         tags, limit = [probe.new_tag() for _ in parts], host.look_timeout
-        first, *second = (probe.together(part, tag, limit) for part, tag in zip(parts, tags, strict=True))
-        script = "\n".join([self.asked.prefix + first, *(host.inner(each, self.sudo) for each in second)])
-        output = host.run(script, as_root=False, check=False).stdout
+        first, *second = (probe.together(part, tag) for part, tag in zip(parts, tags, strict=True))
+        script = "\n".join([self.asked.prefix + first, *(host.inner(each, self.sudo, limit) for each in second)])
+        output = host.run(script, as_root=False, limit=limit * len(parts), check=False).stdout
         found: list[list[probe.Probed]] = []
         for tag, part in zip(tags, parts, strict=True):
             try:
@@ -114,7 +114,7 @@ def _known(asked: Asked, answers: Sequence[probe.Probed]) -> Asked:
     return replace(asked, probes=tuple(_knowing(asked.probes, answers, _keys(answers))) if answers else asked.probes)
 
 
-_FLEETING = re.compile(r"^(?:MemAvailable:|hardware=|software=).*$", re.MULTILINE)
+_FLEETING = re.compile(r"^(?:MemAvailable:|hardware=|software=|accounts=|services=).*$", re.MULTILINE)
 """What decides nothing that a host is converged to: memory that is another at every look, and what answers hung on."""
 
 

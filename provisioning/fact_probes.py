@@ -8,19 +8,19 @@ from provisioning import gpus
 from provisioning.host import quote
 from provisioning.places import INSTALLED_WHEEL, MANAGER_RECORD, SYSTEM_ACCOUNT
 from provisioning.probe import Probe
-from provisioning.shell_reading import PYTHON_VERSION, show
+from provisioning.shell_reading import HOME_OF, PYTHON_VERSION, show
 
-# `identity` is what `becoming.check` heard of `id`.
+# `uid` is what `becoming.check` found.
 _ACCOUNT = f"""account={{account}}
-[ "$account" != auto ] || case $identity in
-    "uid=0("* | "uid=0 "*) account={SYSTEM_ACCOUNT} ;;
-    *) account=$(id -un) ;;
-esac
+[ "$account" != auto ] || case $uid in 0) account={SYSTEM_ACCOUNT} ;; *) account=$(id -un) ;; esac
+"""
+"""Shell that sets the account that serves."""
+
+_ENTRY = """
 entry=$(getent passwd -- "$account")
 printf '%s\\n' "$account" "$entry" "$(id -gn -- "$account" 2>/dev/null)"
-home=${{{{entry%:*}}}}; home=${{{{home##*:}}}}
 """
-"""Shell that prints the account, its entry and its group, a line each, and sets `home`."""
+"""Shell that prints the account, its entry and its group, a line each."""
 
 _PYTHONS = (
     PYTHON_VERSION
@@ -46,31 +46,52 @@ for c in gcc g++; do
 done"""
 
 # Hardware is what it is until the next boot, but for the CPUs that may be used. What installs a program, or chooses
-# another version of it, writes into these places, or to the file itself.
+# another version of it, writes into these places, or to the file itself. Accounts may be kept on a server too. What
+# systemd says of a service hangs on these files, and on its being alive: serve.py writes down how it fares.
 _KEYS = r"""
-hardware=; software=
-if [ -r /proc/sys/kernel/random/boot_id ]; then
+hardware=; software=; accounts=$uid; services=
+if [ -r /proc/sys/kernel/random/boot_id ] && [ -n "$cpus" ]; then
     read -r hardware </proc/sys/kernel/random/boot_id
-    hardware="$hardware $(nproc)"
+    hardware="$hardware $cpus"
 fi
-if [ -e /var/lib/dpkg/status ]; then
-    set -- /usr/bin/gcc* /usr/bin/g++* /usr/bin/python3* /usr/local/bin/python3*
-    set -- /var/lib/dpkg/status /var/lib/dpkg/updates /etc/alternatives /usr/bin /usr/local/bin "$@"
-    set -- $(stat -L -c '%i %s %z' "$@" 2>/dev/null)
-    software=$*
-fi
-printf '%s\n' "hardware=$hardware" "software=$software"
+set -- /var/lib/dpkg/status /var/lib/dpkg/updates /etc/alternatives /usr/bin /usr/local/bin
+set -- "$@" /usr/bin/gcc* /usr/bin/g++* /usr/bin/python3* /usr/local/bin/python3*
+set -- "$@" /etc/passwd /etc/group /etc/nsswitch.conf
+set -- "$@" /etc/vllm /etc/vllm/* /usr/local/lib/vllm-provisioning/* /run/vllm/*/state.json
+for units in /etc/systemd/system /etc/systemd/system.control /run/systemd/system /run/systemd/system.control \
+    /usr/local/lib/systemd/system; do
+    set -- "$@" $units $units/multi-user.target.wants $units/vllm* $units/vllm*.d/* $units/service.d $units/service.d/*
+done
+for each in $(stat -L -c '%n,%i,%s,%.9Z' "$@" 2>/dev/null); do
+    case $each in
+        /etc/passwd,* | /etc/group,* | /etc/nsswitch.conf,*) accounts="$accounts $each" ;;
+        /etc/vllm[/,]* | /usr/local/lib/* | /run/* | /etc/systemd/*) services="$services $each" ;;
+        *) software="$software $each" ;;
+    esac
+done
+[ -e /var/lib/dpkg/status ] || software=
+[ -r /etc/nsswitch.conf ] && while read -r database sources; do
+    case $database in passwd: | group:) ;; *) continue ;; esac
+    for source in $sources; do case $source in files | systemd) ;; *) accounts= ;; esac; done
+done </etc/nsswitch.conf || accounts=
+for session in /run/vllm/*/session; do
+    pid=; [ ! -r "$session" ] || read -r pid began <"$session"
+    [ -n "$pid" ] && [ -d "/proc/$pid" ] || services=
+done
+printf '%s\n' "hardware=$hardware" "software=$software" "accounts=$accounts" "services=$services"
 """
 _WHILE_SAME = {
     **dict.fromkeys(("machine", "topology"), "hardware"),
     **dict.fromkeys(("python", "compilers", "libc"), "software"),
+    **dict.fromkeys(("user", "account"), "accounts"),
 }
 """What decides the answers of some probes."""
 
 _PROBES = {
     "keys": _KEYS,
-    "user": 'printf \'%s\\n\' "$identity" "$HOME"',
-    "account": _ACCOUNT,
+    "user": 'printf \'%s\\n\' "$(id)" "$HOME"',
+    "account": _ACCOUNT + _ENTRY,
+    "folders": HOME_OF + _ACCOUNT,
     "os": show("/etc/os-release"),
     "machine": "uname -mr; nproc; grep -m1 -E '^(flags|Features)' /proc/cpuinfo; :",
     "topology": "lscpu -p=CPU,CORE,SOCKET,NODE 2>/dev/null; :",
@@ -93,13 +114,14 @@ _PROBES = {
 }
 NAMES = tuple(_PROBES)
 
-# `~` in `$path` is the home of the account that serves.
-_EXPAND = 'case $path in "~"*) path="${home:-/var/lib/$account}${path#"~"}";; esac; '
+# `~` in `$path` is the home of the account that serves, there or not yet.
+_EXPAND = 'case $path in "~"*) path="$home${path#"~"}";; esac; '
 
 
 def probes(account: str, conda_path: str, model_paths: Sequence[str]) -> dict[str, Probe]:
     """Give them by name (`NAMES`), to be asked after `becoming.check`."""
     folders = (
+        'home_of "$account" || home=/var/lib/$account\n'
         f"path={quote(conda_path)}; {_EXPAND}"
         '[ ! -e "$path/bin/conda" ] || echo conda; '
         + "".join(
@@ -110,7 +132,8 @@ def probes(account: str, conda_path: str, model_paths: Sequence[str]) -> dict[st
         )
         + ":"
     )
-    scripts = {**_PROBES, "account": _PROBES["account"].format(account=quote(account)) + folders}
+    named = {name: _PROBES[name].replace("{account}", quote(account)) for name in ("account", "folders")}
+    scripts = {**_PROBES, **named, "folders": named["folders"] + folders}
     return {
         name: Probe(script, isolated=name == "nvidia", while_same=_WHILE_SAME.get(name, ""))
         for name, script in scripts.items()

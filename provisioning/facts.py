@@ -132,7 +132,8 @@ def _parse(text: dict[str, str]) -> Facts:
     identity, user_home, *_ = text["user"].splitlines()
     # An account without a name is known by its number.
     uid, user = re.findall(r"uid=(\d+)(?:\(([^)]*)\))?", identity)[0]
-    account, entry, group, *folders = text["account"].splitlines()
+    account, entry, group, *_ = text["account"].splitlines()
+    folders = text["folders"].splitlines()
     passwd = entry.split(":") if entry.count(":") >= 6 else None
     os_release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', text["os"], re.MULTILINE))
     machine = text["machine"].splitlines()

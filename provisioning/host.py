@@ -18,6 +18,7 @@ from itertools import chain
 from provisioning import becoming
 from provisioning.echo import Echo
 from provisioning.errors import CommandError
+from provisioning.shell_reading import HOME_OF
 from provisioning.transport.base import Completed, Held, OnOutput, Transport, pieces
 
 quote = shlex.quote
@@ -28,6 +29,9 @@ _END = "# the end of the script"
 _RUN = (
     f'script=$(cat); case $script in *"{_END}") eval "$script" ;; *) echo "only a part arrived" >&2; exit 255 ;; esac'
 )
+
+OVER = 124
+"""Exit code of what took too long."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +91,18 @@ class Host:
         *,
         as_root: bool = True,
         timeout: float | None = None,
+        limit: int | None = None,
         on_output: OnOutput | None = None,
         check: bool = True,
     ) -> Result:
         """Run a POSIX shell script in one round trip.
 
-        `timeout`: seconds without output (else the host's). Raises `CommandError` on a non-zero exit (unless `check` is
-        false) and `ConnectionLostError` when the connection breaks.
+        `timeout`: seconds without output (else the host's). `limit`: seconds that it may take, after which its exit
+        code is `OVER`. Raises `CommandError` on a non-zero exit (unless `check` is false) and `ConnectionLostError`
+        when the connection breaks.
         """
         self.echo(script)
-        command, preamble = self._command(as_root)
+        command, preamble = self._command(as_root, limit)
         self.round_trips += 1
         completed = self.transport.execute(
             command,
@@ -109,7 +115,7 @@ class Host:
             raise CommandError(f"{self.name}: a command failed (exit {result.exit_code})", cause=result.words)
         return result
 
-    def _command(self, as_root: bool) -> tuple[str, bytes]:
+    def _command(self, as_root: bool, limit: int | None = None) -> tuple[str, bytes]:
         """Give the command line, and what its standard input begins with; for root, look first how root is become."""
         if as_root and not self.sudo:
             becoming.find_out(self)
@@ -117,19 +123,20 @@ class Host:
             cause, remedy = becoming.NO_SUDO[self.sudo]
             raise CommandError(f"{self.name}: this needs root, and sudo cannot be used", cause=cause, remedy=remedy)
         if not as_root or self.sudo == "none":
-            return f"exec /bin/sh -c {quote(_RUN)}", b""
-        command, preamble = _with_sudo(self.sudo_password if self.sudo == "password" else None)
+            return f"exec {_shell(_RUN, limit)}", b""
+        command, preamble = _with_sudo(self.sudo_password if self.sudo == "password" else None, limit)
         return f"exec {command}", preamble.encode(errors="surrogateescape")
 
-    def inner(self, script: str, sudo: str) -> str:
+    def inner(self, script: str, sudo: str, limit: int) -> str:
         """Shell for a script of the connecting user's, one with `becoming.check`, that runs another one as root.
 
         That is run only if root is become as `sudo` says, `none`, `free` or `password`: a wrong password is offered to
         sudo no second time, which may lock the account. What it says goes from shell to shell, and shows nowhere.
+        `limit`: seconds that it may take.
         """
         if sudo == "none":
             return script
-        command, preamble = _with_sudo(self.known_sudo_password() if sudo == "password" else None)
+        command, preamble = _with_sudo(self.known_sudo_password() if sudo == "password" else None, limit)
         whole = quote(f"{preamble}{self._environment}{script}\n{_END}")
         return f"[ \"$sudo_answer\" != {sudo} ] || printf '%s\\n' {whole} | {command}"
 
@@ -166,16 +173,21 @@ class Host:
         self.transport.close()
 
 
-def _with_sudo(password: str | None) -> tuple[str, str]:
+def _shell(script: str, limit: int | None) -> str:
+    """Give the command line of a shell, which is ended after so many seconds."""
+    return f"{f'timeout {limit} ' if limit else ''}/bin/sh -c {quote(script)}"
+
+
+def _with_sudo(password: str | None, limit: int | None = None) -> tuple[str, str]:
     """Give the command line that runs a script as root, and what is to stand before that on its standard input.
 
     sudo reads a password line only if it needs one, so what it may leave is skipped up to a random line.
     """
     if password is None:
-        return f"sudo -n -- /bin/sh -c {quote(_RUN)}", ""
+        return f"sudo -n -- {_shell(_RUN, limit)}", ""
     marker = secrets.token_hex(8)
     skip = f'while IFS= read -r line && [ "$line" != {marker} ]; do :; done; {_RUN}'
-    return f"sudo -S -p '' -- /bin/sh -c {quote(skip)}", f"{password}\n{marker}\n"
+    return f"sudo -S -p '' -- {_shell(skip, limit)}", f"{password}\n{marker}\n"
 
 
 def _decoded(completed: Completed) -> Result:
@@ -209,15 +221,16 @@ _EXPORTS = (
 )
 
 
-def looking_as(account: str, script: str) -> str:
+def looking_as(account: str, group: str, script: str) -> str:
     """Root shell that looks as another account: of one command, and without a session in the host's log each time.
 
     An account that does not exist yet has no eyes of its own; then root looks.
     """
-    name, command = quote(account), f"/bin/sh -c {quote(script)}"
+    name = quote(account)
     return (
-        f"if group=$(id -g -- {name} 2>/dev/null); then "
-        f'setpriv --reuid={name} --regid="$group" --init-groups {command}; else {command}; fi'
+        f"{HOME_OF}look={quote(script)}\nif home_of {name}; then "
+        f'exec setpriv --reuid={name} --regid={quote(group)} --init-groups /bin/sh -c "$look"; '
+        'else exec /bin/sh -c "$look"; fi'
     )
 
 

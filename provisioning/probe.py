@@ -13,10 +13,11 @@ import re
 import secrets
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from provisioning.errors import ProbeError
-from provisioning.host import Host
+from provisioning.host import OVER, Host
 
 TIMEOUT = 20
 """Seconds that one probe may take, where the host's settings say nothing else (`look_timeout`).
@@ -74,7 +75,8 @@ class Probe:
     def known(self, value: str, answer: str) -> Probe:
         """Give one that need not look, and answers this, while the variable has this value."""
         remembered = f'[ "${self.while_same}" = {shlex.quote(value)} ] && printf %s {shlex.quote(answer)}'
-        return replace(self, script=f"if {remembered}; then :; else\n{self.script}\nfi", while_same="")
+        look = f"({self.script}\n)" if self.isolated else self.script
+        return replace(self, script=f"if {remembered}; then :; else\n{look}\nfi", isolated=False, while_same="")
 
     @property
     def can_be_settled(self) -> bool:
@@ -92,7 +94,7 @@ class Probed:
 
     def require(self, host: str, name: str) -> str:
         """Give the output. Raises `ProbeError` if the probe failed: "could not look" is never "absent"."""
-        if self.exit_code in (124, 137):
+        if self.exit_code in (OVER, 137):
             raise ProbeError(
                 f"{host}: cannot look at {name} (it took over {self.limit} s)",
                 cause=self.output[-2000:],
@@ -109,8 +111,8 @@ def new_tag() -> str:
     return f"probe-{secrets.token_hex(12)}"
 
 
-def together(probes: Sequence[Probe | str], tag: str, limit: int = TIMEOUT) -> str:
-    """Give a shell script that runs every probe in turn, all in one shell, for `limit` seconds in all.
+def together(probes: Sequence[Probe | str], tag: str) -> str:
+    """Give a shell script that runs every probe in turn, all in one shell.
 
     What is missing in its output went wrong.
     """
@@ -118,8 +120,7 @@ def together(probes: Sequence[Probe | str], tag: str, limit: int = TIMEOUT) -> s
     looks = [each for probe in asked if probe.can_be_settled for each in probe.unless]
     each = (_framed(f"{_settled(probe)}; code=$?", tag, number) for number, probe in enumerate(asked))
     # What is printed is sent at once: every packet costs at both ends, and each probe would be several.
-    run = f"answers=$(timeout -k 2 {limit} /bin/sh <<'{tag}'"
-    return "\n".join([_LOCALE, run, _find(looks), *each, tag, ")", "printf '%s\\n' \"$answers\""])
+    return "\n".join([_LOCALE, "answers=$(", _find(looks), *each, ")", "printf '%s\\n' \"$answers\""])
 
 
 def _find(looks: Sequence[OnDisk]) -> str:
@@ -175,14 +176,13 @@ def ask(
 
     `prefix` is shell that runs before them; `timeout`: seconds of silence.
     """
-    tag = new_tag()
-    for script in (together, apart):
-        whole = prefix + script(probes, tag, host.look_timeout)
-        result = host.run(whole, as_root=as_root, timeout=timeout, check=False)
-        try:
-            return parse(result.stdout, tag, len(probes), host.look_timeout)
-        except ProbeError as error:
-            failure = ProbeError(f"{host.name}: {error.message}", cause=result.words)
-            if tag not in result.stdout:
-                break  # no shell came to run them
-    raise failure
+    tag, limit = new_tag(), host.look_timeout
+    result = host.run(prefix + together(probes, tag), as_root=as_root, timeout=timeout, limit=limit, check=False)
+    with suppress(ProbeError):
+        return parse(result.stdout, tag, len(probes), limit)
+    if tag in result.stdout or result.exit_code in (0, OVER) or result.exit_code < 0:
+        result = host.run(prefix + apart(probes, tag, limit), as_root=as_root, timeout=timeout, check=False)
+    try:
+        return parse(result.stdout, tag, len(probes), limit)
+    except ProbeError as error:
+        raise ProbeError(f"{host.name}: {error.message}", cause=result.words) from None

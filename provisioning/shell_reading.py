@@ -18,6 +18,17 @@ python_version() {
 What links to a system's file called python3.N is Python 3.N. Any other says so itself, by `start_python FILE`.
 """
 
+HOME_OF = r"""
+home_of() {
+    case $1 in '' | [!a-zA-Z_]* | *[!a-zA-Z0-9._-]*) home='~' ;; *) eval "home=~$1" ;; esac
+    case $home in "~"*) home=$(getent passwd -- "$1") || return; home=${home%:*}; home=${home##*:} ;; esac
+}
+"""
+"""Defines `home_of ACCOUNT`, which sets `home`; it fails as getent does, with 2 for an unknown name.
+
+The shell itself asks where accounts are kept for what `~account` is.
+"""
+
 
 def show(path: str) -> str:
     """Shell that prints a small text file, and nothing where there is none to read."""

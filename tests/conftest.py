@@ -18,7 +18,7 @@ SHARED = {
         "hosts/test_webui",
         "hosts/test_webui_kept",
     ),
-    "chaos": ("chaos/test_chaos", "chaos/test_cut_off"),
+    "chaos": ("chaos/test_chaos", "chaos/test_cut_off", "chaos/test_short_way"),
     "provisioned": tuple(
         f"hosts/test_{name}"
         for name in (

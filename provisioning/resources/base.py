@@ -28,6 +28,9 @@ class Difference:
 class Resource(ABC):
     """Desired state of one thing on a host. Frozen, and without I/O but in `apply`."""
 
+    isolated = True
+    """Whether its probe takes a shell of its own (see `Probe`)."""
+
     @property
     @abstractmethod
     def name(self) -> str:
@@ -43,7 +46,7 @@ class Resource(ABC):
 
     def question(self) -> Probe:
         """Give what a look asks: `probe`, unless what is on disk answers it."""
-        return Probe(self.probe(), self.on_disk())
+        return Probe(self.probe(), self.on_disk(), self.isolated)
 
     def difference(self, answer: str) -> Difference | None:
         """Compare desired state with the answer to `question`."""

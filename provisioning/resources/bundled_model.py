@@ -23,6 +23,7 @@ class BundledModel(Resource):
     model: str
     path: str
     account: str
+    group: str
     home: str
     bundle: Bundle
 
@@ -41,7 +42,7 @@ class BundledModel(Resource):
     def probe(self) -> str:
         """Print size, time and path of each file."""
         look = f"cd {quote(self.path)} 2>/dev/null && find -L . -type f -printf '%s %T@ %P\\n'; :"
-        return looking_as(self.account, look)
+        return looking_as(self.account, self.group, look)
 
     def diff(self, actual: str) -> Difference | None:
         """Compare sizes and times."""

@@ -23,6 +23,8 @@ class Leftovers(Resource):
     Whoever misses a job's result starts it again. But one may die just when its result is there.
     """
 
+    isolated = False
+
     @property
     def name(self) -> str:
         """`leftovers of interrupted runs`."""

@@ -17,6 +17,7 @@ class ModelFolder(Resource):
     model: str
     path: str
     account: str
+    group: str
 
     @property
     def name(self) -> str:
@@ -26,7 +27,7 @@ class ModelFolder(Resource):
     def probe(self) -> str:
         """Print what is missing, as the account that will read it."""
         look = f"set -- {quote(self.path)} {quote(self.account)}\n{text('model_folder.sh')}"
-        return looking_as(self.account, look)
+        return looking_as(self.account, self.group, look)
 
     def diff(self, actual: str) -> Difference | None:
         """Say what is missing."""

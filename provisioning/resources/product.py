@@ -18,7 +18,7 @@ class Product(Resource):
     title: str
     """Kind and identity, such as `miniconda /opt/conda`."""
     look: str
-    """Read-only shell that prints the state: cheap, such as a stamp written last."""
+    """Read-only shell that prints the state: cheap, such as a stamp written last. It leaves its own shell as it was."""
     state: str
     script: str
     """Root shell that makes it, and is safe to repeat after being cut off anywhere."""
@@ -29,6 +29,7 @@ class Product(Resource):
     """Paths to remove again, if it was absent before."""
     undo_first: str = ""
     """Root shell to run before that."""
+    isolated = False
 
     @property
     def name(self) -> str:

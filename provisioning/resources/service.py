@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from provisioning import log_entries, readiness
 from provisioning.host import Host, quote
+from provisioning.probe import Probe
 from provisioning.resources.base import Difference, Resource, Tell
 from provisioning.site import CONFIGURATION, LIBRARY
 
@@ -164,6 +165,10 @@ class SystemdService(Service):
             + readiness.phase(self.service)
             + f"; {FINGERPRINT}; {self._stale}; :"
         )
+
+    def question(self) -> Probe:
+        """Ask anew where one of the files changed that decide what systemd says, or the service does not live."""
+        return replace(super().question(), while_same="services")
 
     def register(self) -> str:
         """Reload units, and enable or disable this one."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from provisioning.host import Host, quote
 from provisioning.resources.base import Difference, Resource, Tell
+from provisioning.shell_reading import HOME_OF
 
 ABSENT, HOMELESS = "absent", "homeless"
 
@@ -16,6 +17,7 @@ class Account(Resource):
 
     account: str
     home: str
+    isolated = False
 
     @property
     def name(self) -> str:
@@ -23,11 +25,12 @@ class Account(Resource):
         return f"account {self.account}"
 
     def probe(self) -> str:
-        """Print the passwd entry, and whether the home that we would have made is missing."""
+        """Print its home, and whether that is missing where we would have made it."""
         ours = quote(f"/var/lib/{self.account}")
         homeless = f"[ {quote(self.home)} != {ours} ] || [ -d {ours} ] || echo {HOMELESS}"
-        # getent exits 2 for an unknown name, which is an answer.
-        return f"if getent passwd -- {quote(self.account)}; then {homeless}; else [ $? -eq 2 ] && echo {ABSENT}; fi"
+        found = f'printf "%s\\n" "$home"; {homeless}'
+        # 2 is for an unknown name, which is an answer.
+        return f"{HOME_OF}if home_of {quote(self.account)}; then {found}; else [ $? -eq 2 ] && echo {ABSENT}; fi"
 
     def diff(self, actual: str) -> Difference | None:
         """See whether it exists; an existing account is left as it is, unless making it was cut off."""

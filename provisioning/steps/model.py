@@ -69,11 +69,11 @@ def resources(site: Site) -> Iterator[Resource]:
         path = site.model_path(name)
         packed = site.offline is not None and bool(site.offline.bundle.model(name))
         if model.method == "path" and not packed:
-            yield ModelFolder(name, path, site.account)
+            yield ModelFolder(name, path, site.account, site.group)
             continue
         yield Directory(posixpath.dirname(path), site.account, site.group, lenient=True)
         if site.offline and packed:
-            yield BundledModel(name, path, site.account, site.home, site.offline.bundle)
+            yield BundledModel(name, path, site.account, site.group, site.home, site.offline.bundle)
         else:
             yield _demo(site, name, path) if model.method == "demo" else _downloaded(site, name, model)
 

@@ -63,7 +63,7 @@ def test_what_is_of_another_bundle_is_deleted() -> None:
 
 
 def test_a_model_is_told_by_sizes_and_times_and_its_manifest_comes_last() -> None:
-    its = BundledModel("m", "/m", "vllm", "/home/vllm", BUNDLE)
+    its = BundledModel("m", "/m", "vllm", "vllm", "/home/vllm", BUNDLE)
     rows = [
         "3000000 1700000000.1234567890 model.safetensors",
         "5 6.0000000000 .vllm-provisioning/state",

@@ -125,6 +125,7 @@ def test_uvs_settings(tools: Tools, tmp_path: Path) -> None:
 @pytest.mark.parametrize("script", [probe.together, probe.apart])
 def test_probes(tools: Tools, script: Callable[..., str]) -> None:
     tools.watch("timeout")
+    tools.watch("cat")
     tag = probe.new_tag()
     said = tools.run(script([f"printf %s {quote(CONTENT)}", f": {URL}; cat; exit 3"], tag) + "\n:")
     assert probe.parse(said, tag, 2) == [probe.Probed(0, CONTENT), probe.Probed(3, "")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import pwd
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -12,16 +13,18 @@ from typing import Any
 
 import pytest
 
+from provisioning import fact_probes
 from provisioning.facts import _parse, gather
 from provisioning.gpus import Gpu
-from provisioning.host import Host
-from provisioning.shell_reading import PYTHON_VERSION, show
+from provisioning.host import Host, quote
+from provisioning.shell_reading import HOME_OF, PYTHON_VERSION, show
 from provisioning.transport.base import Completed
 from provisioning.transport.local import LocalTransport
 
 WORDS = {
     "user": "uid=0(root) gid=0(root) groups=0(root),4(adm)\n/root\n",
-    "account": "vllm\nvllm:x:999:998:,,,:/srv/a home:/usr/sbin/nologin\nserving\nconda\n/srv/m\tkey of it\n",
+    "account": "vllm\nvllm:x:999:998:,,,:/srv/a home:/usr/sbin/nologin\nserving\n",
+    "folders": "conda\n/srv/m\tkey of it\n",
     "os": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n',
     "machine": "6.1.0-18-amd64 x86_64\n2\nflags\t\t: fpu avx2 avx512_bf16\n",
     "topology": "# CPU,Core,Socket,Node\n0,0,0,0\n1,0,,\n",
@@ -73,6 +76,7 @@ def test_an_account_without_a_name() -> None:
 def test_a_bare_host() -> None:
     facts = parse(
         account="vllm\n\n\n",
+        folders="",
         init="none\n",
         python="",
         nvidia="",
@@ -152,3 +156,44 @@ def test_a_small_file_is_shown_as_it_is(text: str, tmp_path: Path) -> None:
     assert said == text + ("\n" if text and not text.endswith("\n") else "")
     file.unlink()
     assert subprocess.run(["sh", "-c", show(str(file))], capture_output=True, check=True).stdout == b""
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_the_home_of_an_account(shell: str, tmp_path: Path) -> None:
+    """A name that is none is no shell, and no other word that a tilde begins."""
+    if not shutil.which(shell):
+        pytest.skip(f"no {shell} here")
+
+    def home_of(account: str) -> tuple[int, str]:
+        script = f'{HOME_OF}home_of {quote(account)}; echo "$? $home"'
+        done = subprocess.run([shell, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+        code, _, home = done.stdout.rstrip("\n").partition(" ")
+        return int(code), home
+
+    for entry in pwd.getpwall():
+        assert home_of(entry.pw_name) == (0, entry.pw_dir)
+    for name in ("", "-", "+", "~", "nobody/..", "$(touch made)", "a b", "a;touch made", "no-such-account", "天"):
+        assert home_of(name)[0] == 2
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("sources", "are_files"),
+    [
+        ("passwd: files systemd\ngroup: files\nhosts: files dns\n", True),
+        ("passwd: files\ngroup: files sss\n", False),
+        ("passwd:\tldap files\ngroup: files\n", False),
+        ("passwd: files [NOTFOUND=return]\ngroup: files\n", False),
+        (None, False),
+    ],
+)
+def test_accounts_are_the_same_while_their_files_are(sources: str | None, are_files: bool, tmp_path: Path) -> None:
+    """Where no server has others."""
+    switch = tmp_path / "nsswitch.conf"
+    if sources is not None:
+        switch.write_text(sources)
+    keys = fact_probes.probes("auto", "/opt", [])["keys"].script.replace("/etc/nsswitch.conf", str(switch))
+    said = subprocess.run(["sh", "-c", f"uid=7\n{keys}"], capture_output=True, text=True, check=True).stdout
+    (accounts,) = (row.partition("=")[2].split() for row in said.splitlines() if row.startswith("accounts="))
+    assert accounts[:1] == ["7"] * are_files
+    assert any(word.startswith("/etc/passwd,") for word in accounts) == are_files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import pwd
@@ -26,13 +27,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def look(folder: Path) -> str:
-    account = pwd.getpwuid(os.geteuid()).pw_name
-    command = ["sh", "-c", ModelFolder("m", str(folder), account).probe()]
+    account, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+    command = ["sh", "-c", ModelFolder("m", str(folder), account, group).probe()]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def said(folder: Path) -> str:
-    difference = ModelFolder("m", str(folder), "vllm").diff(look(folder))
+    difference = ModelFolder("m", str(folder), "vllm", "vllm").diff(look(folder))
     return difference.text if difference else ""
 
 

@@ -16,6 +16,9 @@ from provisioning.host import Host
 from provisioning.probe import AS_WANTED, OnDisk, Probe, Probed, ask, new_tag, parse
 from provisioning.transport.local import LocalTransport
 
+KILLS = "kill -9 $(exec sh -c 'echo $PPID')"
+"""Ends the shell that runs it."""
+
 
 def run(*probes: str, limit: int = probe.TIMEOUT) -> list[Probed]:
     return ask(Host("here", LocalTransport(), look_timeout=limit), probes, as_root=False)
@@ -34,7 +37,7 @@ def test_each_has_its_own_exit_code_and_output() -> None:
     "broken",
     [
         "exit 7",
-        "kill -9 $$",
+        KILLS,
         "if then fi (",
         "echo 'unclosed",
         "cat",
@@ -58,7 +61,7 @@ def test_only_what_spoils_all_takes_a_second_round_trip() -> None:
         assert host.round_trips == trips
 
 
-@pytest.mark.parametrize("broken", ["exit 7", "kill -9 $$", "if then fi ("])
+@pytest.mark.parametrize("broken", ["exit 7", KILLS, "if then fi ("])
 def test_one_that_is_not_isolated_and_breaks_spoils_no_neighbour_either(broken: str) -> None:
     probes = [Probe("echo before"), Probe(broken, isolated=False), Probe("echo after", isolated=False)]
     before, _, after = ask(Host("here", LocalTransport()), probes, as_root=False)
@@ -85,7 +88,7 @@ def test_what_is_on_disk_answers_where_all_of_it_is_so(tmp_path: Path) -> None:
 
 
 def test_what_is_on_disk_does_not_matter_apart(tmp_path: Path) -> None:
-    probes = [Probe("echo asked", (OnDisk(str(tmp_path)),)), Probe("kill -9 $$", isolated=False)]
+    probes = [Probe("echo asked", (OnDisk(str(tmp_path)),)), Probe(KILLS, isolated=False)]
     assert ask(Host("here", LocalTransport()), probes, as_root=False)[0] == Probed(0, "asked\n")
 
 
