@@ -18,7 +18,7 @@ from provisioning.fleet import common_code
 from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.report import Report
-from provisioning.screen import console
+from provisioning.screen import console, print_table
 from provisioning.site import Site
 from provisioning.steps.vllm import requirements
 from provisioning.verbosity import QUIET, VERBOSITY
@@ -160,7 +160,7 @@ def show(entries: Sequence[HostEntry], results: Sequence[list[Finding] | Provisi
             table.add_row(level, finding.topic, Text(finding.text))
             if finding.remedy:
                 table.add_row("", "", Text(f"→ {finding.remedy}"), style="cyan")
-        screen.print(table)
+        print_table(screen, table)
         if any(finding.level == ERROR for finding in result):
             failures.append(ExitCode.FAILED)
     return common_code(failures)

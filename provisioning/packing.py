@@ -170,7 +170,7 @@ def _packed(host: Host, site: Site) -> Iterator[Source]:
     """What the job has left, as it lists it."""
     folder = work_folder(site)
     listing = host.run(as_account(site.account, site.home, f"cat {quote(folder)}/list")).stdout
-    for line in listing.splitlines():
+    for line in filter(None, listing.split("\n")):
         yield Source.read(line, folder, site.account, site.home)
 
 

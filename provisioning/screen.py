@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 COLOURS = {"FORCE_COLOR", "TTY_COMPATIBLE"}
 """Variables that ask rich for colours where there is no terminal."""
@@ -30,6 +31,17 @@ def console(*, stderr: bool = False) -> Console:
     make = partial(Piped, highlight=False, markup=False, emoji=False, soft_wrap=True, stderr=stderr)
     wide = make()
     return wide if wide.is_terminal else make(width=240)
+
+
+def print_table(screen: Console, table: Table) -> None:
+    """Print a table uncut; where it is no terminal a row ends with its text, and not with blanks."""
+    if screen.is_terminal:
+        screen.print(table, crop=False)
+        return
+    with screen.capture() as captured:
+        screen.print(table, crop=False)
+    for row in captured.get().removesuffix("\n").split("\n"):
+        screen.print(row.rstrip(" "))
 
 
 def is_live(console: Console) -> bool:

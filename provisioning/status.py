@@ -18,6 +18,7 @@ from provisioning.outcome import Outcome
 from provisioning.profile import PROFILE
 from provisioning.report import Report
 from provisioning.resources.chat_page import ChatPage
+from provisioning.screen import print_table
 from provisioning.service_status import ServiceStatus
 from provisioning.services import Kept, kept_by
 from provisioning.site import Site
@@ -148,5 +149,5 @@ def show(fared: Sequence[Fared]) -> None:
 
     report = Report()
     screen = report.screen.console
-    screen.print(table(fared, screen.width if screen.is_terminal else None), crop=False)
+    print_table(screen, table(fared, screen.width if screen.is_terminal else None))
     report.failures([each.outcome for each in fared])

@@ -21,7 +21,7 @@ from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.outcome import Outcome
 from provisioning.pulse import growing_waits
-from provisioning.screen import console, is_live
+from provisioning.screen import console, is_live, print_table
 from provisioning.status import Fared
 from provisioning.status_table import table
 
@@ -119,7 +119,9 @@ def _print_again_and_again(hosts: Sequence[Watched], every: float, screen: Conso
         if as_json:
             print(json.dumps({"at": at, **status.as_objects(fared)}, ensure_ascii=False), flush=True)
         else:
-            screen.print(at, table(fared), "", sep="\n", crop=False)
+            screen.print(at)
+            print_table(screen, table(fared))
+            screen.print()
         time.sleep(every)
 
 
@@ -137,7 +139,7 @@ def _show_live(hosts: Sequence[Watched], every: float, screen: Console) -> None:
                 time.sleep(3600)
     finally:
         # The other screen is gone with all that was on it: the last of it stays to be read.
-        screen.print(table([host.now() for host in hosts], screen.width), crop=False)
+        print_table(screen, table([host.now() for host in hosts], screen.width))
 
 
 def summary(fared: Sequence[Fared]) -> str:

@@ -18,7 +18,7 @@ from provisioning.converge import survey
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 from provisioning.local_path import local_path
 from provisioning.report import Report
-from provisioning.screen import console
+from provisioning.screen import console, print_table
 from provisioning.wheel_store import Store, Wheel
 
 
@@ -79,7 +79,7 @@ def _show(found: Sequence[Wheel], folder: Path) -> ExitCode:
     table = _table("name", "vLLM", "Python", "torch", "g++", "oneDNN", "runs with", "MB", "compiled")
     for wheel in found:
         table.add_row(*map(Text, _row(wheel)))
-    console().print(table)
+    print_table(console(), table)
     return ExitCode.OK
 
 
@@ -109,7 +109,7 @@ def show_releases(path: str, hosts: str) -> ExitCode:
     for release in releases.load():
         style = "bold green" if release.version in taken else ""
         table.add_row(*_about(release), ", ".join(taken.get(release.version, [])), style=style)
-    console().print(table)
+    print_table(console(), table)
     for name, error in errors:
         Report(stderr=True).error(error, name)
     return fleet.common_code(error.exit_code for _, error in errors)

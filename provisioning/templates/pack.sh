@@ -93,19 +93,4 @@ rm -rf models && mkdir models
 {% for name, path in models %}
 ln -s {{ quote(path) }} models/{{ name }}
 {% endfor %}
-# What was downloaded is recorded, and the rest of its folder (a clone's objects) is not the model.
-files_of() {
-    if [ -e "$1/.vllm-provisioning/manifest.json" ]; then
-        (cd "$1" && xargs -0 -r printf '%s\n' <.vllm-provisioning/files)
-        printf '.vllm-provisioning/%s\n' files state manifest.json
-    else
-        (cd "$1" && find -L . -name .git -prune -o -type f -printf '%P\n')
-    fi | while IFS= read -r file; do stat -L -c '%s %.9Y %n' "$1/$file"; done
-}
-{
-    find debs wheels tools controller{{ ' miniconda conda' if conda else '' }} -type f -name '[!.]*' -printf '%s 0 %p\n'
-    for model in models/*; do [ ! -d "$model" ] || files_of "$model"; done
-} | sort -k 3 | while read -r size time path; do
-    echo "$(sha256sum <"$path" | cut -c 1-64) $size $time $path"
-done >list.new
-mv list.new list
+{% include 'pack_list.sh' %}

@@ -17,6 +17,7 @@ from provisioning.errors import ConfigurationError, IncompatibleError
 from provisioning.fitting import needs_of, require
 from provisioning.needs import Needs
 from provisioning.offline import Offline
+from provisioning.templates import load
 from provisioning.wheel_store import sha256_of
 
 NEEDS = needs_of(site())
@@ -42,6 +43,24 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     bundle.verify()
     assert set(bundle.below("models")) == {"m"}
     assert set(bundle.without(("models",))) == {"debs/a", "wheels/b"}
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_files_are_listed_whatever_their_names(tmp_path: Path, recorded: bool) -> None:
+    names = [" b ", "-a", "a  b", "a\u2028b", "c/深.json"]
+    for folder in ("debs", "wheels", "tools", "controller", "model/c", "model/.vllm-provisioning", "models"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in names:
+        (tmp_path / "model" / name).write_text(name)
+    if recorded:
+        for name, content in {"files": "\0".join([*names, ""]), "state": "", "manifest.json": ""}.items():
+            (tmp_path / "model/.vllm-provisioning" / name).write_text(content)
+    (tmp_path / "models/m").symlink_to(tmp_path / "model")
+    script = "set -eu\n" + load("pack_list.sh").render(conda="")
+    subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True)
+    sources = [Source.read(line, "/work", "vllm", "/") for line in (tmp_path / "list").read_text().split("\n")[:-1]]
+    found = {each.path: each.file.sha256 for each in sources if "/.vllm-provisioning/" not in each.path}
+    assert found == {f"models/m/{name}": sha256_of(tmp_path / "model" / name) for name in names}
 
 
 def test_it_can_be_carried_elsewhere(tmp_path: Path) -> None:

@@ -33,8 +33,7 @@ def model(tmp_path: Path) -> Path:
 
 def modelscope(url: str, target: Path, *arguments: str, id: str = ID, **variables: str) -> str:
     """Run the command line; what it says, and how it ended in the last line."""
-    home = {"MODELSCOPE_CACHE": str(target.parent / "cache"), "MODELSCOPE_HOME": str(target.parent / "home")}
-    environment = {**os.environ, "MODELSCOPE_ENDPOINT": url, **home, **variables}
+    environment = {**os.environ, "HOME": str(target.parent), "MODELSCOPE_ENDPOINT": url, **variables}
     program = Path(sys.executable).with_name("modelscope")
     command = [program, "download", "--model", id, "--local_dir", target, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=180)
@@ -103,7 +102,7 @@ def test_sdk(hub: ModelScopeHub, tmp_path: Path) -> None:
     model = make_model(tmp_path / "model", small=50)
     hub.add(ID, model)
     program = "import sys, modelscope; modelscope.snapshot_download(sys.argv[1], local_dir=sys.argv[2])"
-    environment = {**os.environ, "MODELSCOPE_ENDPOINT": hub.url, "MODELSCOPE_CACHE": str(tmp_path / "cache")}
+    environment = {**os.environ, "HOME": str(tmp_path), "MODELSCOPE_ENDPOINT": hub.url}
     command = [sys.executable, "-c", program, ID, str(tmp_path / "got")]
     subprocess.run(command, env=environment, capture_output=True, check=True, timeout=180)
     assert hashes(tmp_path / "got") == hashes(model)

@@ -100,6 +100,14 @@ def test_an_environment_that_cannot_be_made_leaves_nothing(project: Path) -> Non
     assert not (project / ".venv").exists()
 
 
+@pytest.mark.parametrize("name", ["a$b", "{a}", "a:b", 'a"b', "a\\b", "a`b", "a\nb"])
+def test_a_folder_in_which_python_cannot_install(project: Path, name: str) -> None:
+    done = start(project.rename(project.with_name(name)) / "run")
+    assert done.returncode == 1
+    assert "Move this folder" in done.stderr
+    assert not (project.with_name(name) / ".venv").exists()
+
+
 def test_a_python_that_was_named_is_taken_or_refused(project: Path) -> None:
     done = start(project / "run", "/nowhere/python")
     assert done.returncode == 1

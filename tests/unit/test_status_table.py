@@ -97,6 +97,7 @@ def test_long_names_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> No
     assert "h" * 150 in out
     assert "u" * 150 in out
     assert len(out.splitlines()) == 2
+    assert not [line for line in out.splitlines() if line.endswith(" ")]
 
 
 @pytest.mark.parametrize(
