@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from provisioning.templates.compile_download import ATTEMPTS, ATTEMPTS_BEFORE_OTHERS, Unavailable, say, unpacked
-    from provisioning.templates.git_client import REFUSED, SLOW, first_complaint, run, shown, without_login
+    from provisioning.templates.git_client import REFUSED, SLOW, first_complaint, run, shown, silence, without_login
 else:
     from compile_download import ATTEMPTS, ATTEMPTS_BEFORE_OTHERS, Unavailable, say, unpacked
-    from git_client import REFUSED, SLOW, first_complaint, run, shown, without_login
+    from git_client import REFUSED, SLOW, first_complaint, run, shown, silence, without_login
 
 ARCHIVE = re.compile(r"\.(tar(\.\w+)?|tgz)$")
 
@@ -109,6 +109,8 @@ def _fetch(target: str, url: str, tag: str, attempts: int) -> None:
     git = partial(_git, target, *SLOW, *options, "fetch", "-q", **variables)
     for failures in range(1, attempts + 1):
         try:
+            if words := silence(target, place):
+                raise Unavailable(words)
             git("--no-tags", "--depth", "1", place, tag)
             return
         except Unavailable as error:

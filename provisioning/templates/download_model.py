@@ -110,23 +110,34 @@ def limited(bytes_per_second: int) -> Iterator[None]:
 
 
 def first(config: dict[str, Any], folder: str) -> None:
-    """Bring the model from the first source that has it."""
+    """Bring the model from the first source that has it; where none does, what was brought before is proven."""
+    # By its records a model is proven without a server: none is waited for before that was tried.
+    hurried = config["verify"] and load(folder).get("key") == config["key"]
+    refused = refusals(config, folder, 1 if hurried else ATTEMPTS)
+    if refused and stands(config["key"], folder):
+        say(f"warning: {refused}\n  but what was downloaded before is whole: each file was hashed again")
+        return
+    if refused and hurried:
+        refused = refusals(config, folder, ATTEMPTS)
+    if refused:
+        sys.exit(refused)
+
+
+def refusals(config: dict[str, Any], folder: str, attempts: int) -> str:
+    """Bring the model from the first source that has it, or say why none does; the last is asked so many times."""
     refused = []
     *_, last = config["sources"]
     for place in config["sources"]:
-        attempts = ATTEMPTS if place is last else ATTEMPTS_BEFORE_OTHERS
-        source = METHODS[place["method"]]({**config, **place, "attempts": attempts}, folder)
+        count = attempts if place is last else min(attempts, ATTEMPTS_BEFORE_OTHERS)
+        source = METHODS[place["method"]]({**config, **place, "attempts": count}, folder)
         try:
             bring(source, config, place["method"], folder)
-            return
+            return ""
         except Unavailable as error:
             refused.append(f"{place['method']} ({source.shown}): {error}")
             if len(config["sources"]) > 1:
                 say(f"warning: {refused[-1]}; trying the next method")
-    words = "\n".join([f"{config['name']} cannot be had:", *(f"  {each}" for each in refused)])
-    if not stands(config["key"], folder):
-        sys.exit(words)
-    say(f"warning: {words}\n  but what was downloaded before is whole: each file was hashed again")
+    return "\n".join([f"{config['name']} cannot be had:", *(f"  {each}" for each in refused)])
 
 
 def bring(source: "Source", config: dict[str, Any], method: str, folder: str) -> None:

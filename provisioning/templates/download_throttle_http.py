@@ -6,6 +6,8 @@ import os
 from urllib.parse import SplitResult, unquote, urlsplit
 
 PORTS = {"http": 80, "https": 443}
+CONNECTING = 15
+"""Seconds."""
 OURS = ("connection", "keep-alive", "proxy-connection", "proxy-authorization")
 """Headers that end here: they speak of one connection (https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)."""
 
@@ -70,7 +72,10 @@ async def connected(url: SplitResult, *, encrypted: bool) -> Streams:
     """Connect to the host of a URL. Raises `Refused` with the reason."""
     port = url.port or PORTS[url.scheme]
     try:
-        return await asyncio.open_connection(url.hostname, port, ssl=encrypted or None, happy_eyeballs_delay=0.25)
+        connecting = asyncio.open_connection(url.hostname, port, ssl=encrypted or None, happy_eyeballs_delay=0.25)
+        return await asyncio.wait_for(connecting, CONNECTING)
+    except asyncio.TimeoutError as error:
+        raise Refused(f"502 {place(url)} takes no connection within {CONNECTING} s") from error
     except OSError as error:
         said = error.strerror or str(error)
         reason = os.strerror(error.errno) if error.errno and said.startswith("Connect call failed") else said

@@ -1,10 +1,12 @@
 """git and git-lfs, without a terminal to ask at: logins that no command line shows, and what their complaints mean."""
 
+import asyncio
 import os
 import re
 import shutil
 import subprocess
 from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 LOGIN = re.compile(r"(?<=//)[^/?#\s]+@")
 """All that stands before a URL's host; a password may hold a raw @."""
@@ -14,6 +16,10 @@ TIED = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 
 SLOW = ("-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60")
 """A connection below a kilobyte a second for a minute is a dead one."""
+
+CONNECTING = 15
+"""Seconds within which a server takes a connection. Git has no such limit, and waits as long as the kernel: 2 minutes."""
+PORTS = {"http": 80, "https": 443}
 
 HELPER = (
     r"""!f() { [ $1 != get ] || printf 'username=%s\npassword=%s\n' "$GIT_LOGIN_USER" "$GIT_LOGIN_PASSWORD"; }; f"""
@@ -64,3 +70,36 @@ def first_complaint(words: str) -> str:
     if found and re.match("fatal: Could not read from remote|fatal: the remote end hung up", lines[found], re.I):
         return lines[found - 1]
     return lines[found]
+
+
+def silence(folder: str, url: str) -> str:
+    """Say of the server (or proxy) that git, in a repository, asks for a URL that it takes no connection; else ""."""
+    try:
+        host, port = _asked(folder, run(["git", "-C", folder, "ls-remote", "--get-url", url]).stdout.strip())
+        asyncio.run(_connect(host, port))
+    except asyncio.TimeoutError:
+        return f"{host}:{port} takes no connection within {CONNECTING} s"
+    except (OSError, ValueError, KeyError):
+        pass  # Git says it better; of what is not HTTP, too.
+    return ""
+
+
+def _asked(folder: str, url: str) -> "tuple[str, int]":
+    """Host and port that git connects to. Raises KeyError for what is not HTTP, ValueError for no URL."""
+    parts = urlsplit(url)
+    port = parts.port or PORTS[parts.scheme]
+    proxy = run(["git", "-C", folder, "config", "--get-urlmatch", "http.proxy", url]).stdout
+    if not proxy and not proxy_bypass(parts.hostname or ""):
+        proxies = getproxies()
+        proxy = proxies.get(parts.scheme) or proxies.get("all", "")
+    if proxy.strip():
+        named = urlsplit(proxy.strip() if "://" in proxy else f"http://{proxy.strip()}")
+        return named.hostname or "", named.port or 1080  # https://curl.se/docs/manpage.html#-x
+    return parts.hostname or "", port
+
+
+async def _connect(host: str, port: int) -> None:
+    """Connect, and hang up. Raises OSError, asyncio.TimeoutError."""
+    connecting = asyncio.open_connection(host, port, happy_eyeballs_delay=0.25)
+    _, writer = await asyncio.wait_for(connecting, CONNECTING)
+    writer.close()

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from provisioning.templates.download_records import OURS
     from provisioning.templates.download_retry import retry_after
     from provisioning.templates.download_sources import Transient, Unavailable
-    from provisioning.templates.git_client import REFUSED, TIED, first_complaint, shown, without_login
+    from provisioning.templates.git_client import REFUSED, TIED, first_complaint, shown, silence, without_login
 else:
     from download_records import OURS
     from download_retry import retry_after
     from download_sources import Transient, Unavailable
-    from git_client import REFUSED, TIED, first_complaint, shown, without_login
+    from git_client import REFUSED, TIED, first_complaint, shown, silence, without_login
 
 MISSING = re.compile(r"couldn't find remote ref|not our ref|unadvertised object|bad object")
 SETTINGS = (
@@ -107,6 +107,8 @@ class Repository:
     def git(self, *arguments: str, text: bytes = b"") -> bytes:
         """Run git, and give its output. Raises `Unavailable`, for a fetch `Transient`, or OSError for a full disk."""
         fetches = "fetch" in arguments
+        if "origin" in arguments and fetches and (words := silence(self.folder, self.url)):
+            raise Transient(words)
         # What a server asks for is in its headers alone. Git writes logins into no trace.
         trace = {"GIT_TRACE_CURL": self._trace, "GIT_TRACE_CURL_NO_DATA": "1"} if fetches else {}
         done = self.run([*TIED, "git", *arguments], text, **trace)

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,29 +25,6 @@ sys.path.insert(0, str(FOLDER))
 import download_folder
 
 ID = "Qwen/Tiny"
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return make_model(tmp_path / "model", weights=1000)
-
-
-@pytest.fixture
-def hub(model: Path) -> Iterator[HuggingFaceHub]:
-    with HuggingFaceHub(token="s3cret") as hub:
-        hub.add(ID, model)
-        yield hub
-
-
-@pytest.fixture
-def line(hub: HuggingFaceHub) -> Iterator[FaultyProxy]:
-    with FaultyProxy(hub.url) as line:
-        yield line
-
-
-@pytest.fixture
-def download(tmp_path: Path, line: FaultyProxy) -> Download:
-    return Download(tmp_path / "tiny", [{"method": "huggingface", "endpoint": line.url().rstrip("/")}], {"id": ID})
 
 
 def test_a_login_of_the_account_does_not_take_the_place_of_the_token(

@@ -36,12 +36,6 @@ def hub(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[GitSe
 
 
 @pytest.fixture
-def line(hub: GitServer) -> Iterator[FaultyProxy]:
-    with FaultyProxy(hub.url) as line:
-        yield line
-
-
-@pytest.fixture
 def download(tmp_path: Path, line: FaultyProxy) -> Download:
     return Download(tmp_path / "tiny", [{"method": "git", "endpoint": line.url().rstrip("/")}], {"id": ID})
 

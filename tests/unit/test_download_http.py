@@ -33,12 +33,6 @@ def hub(model: Path) -> Iterator[HuggingFaceHub]:
         yield hub
 
 
-@pytest.fixture
-def line(hub: HuggingFaceHub) -> Iterator[FaultyProxy]:
-    with FaultyProxy(hub.url) as line:
-        yield line
-
-
 def huggingface(line: FaultyProxy) -> list[dict[str, str]]:
     return [{"method": "huggingface", "endpoint": line.url().rstrip("/")}]
 

@@ -43,12 +43,6 @@ def hub(model: Path) -> Iterator[ModelScopeHub]:
 
 
 @pytest.fixture
-def line(hub: ModelScopeHub) -> Iterator[FaultyProxy]:
-    with FaultyProxy(hub.url) as line:
-        yield line
-
-
-@pytest.fixture
 def download(tmp_path: Path, line: FaultyProxy) -> Download:
     """A download by the SDK, on a host where the package is installed: it is the one of these tests."""
     cache = tmp_path / "home" / modelscope_package.CACHE.removeprefix("~/")

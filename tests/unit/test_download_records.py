@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,24 +24,6 @@ def model(tmp_path: Path) -> Path:
     parts = {"a": WEIGHTS, "b": "model-00002-of-00002.safetensors", "c": WEIGHTS}
     (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": parts}))
     return folder
-
-
-@pytest.fixture
-def hub(model: Path) -> Iterator[HuggingFaceHub]:
-    with HuggingFaceHub() as hub:
-        hub.add(ID, model)
-        yield hub
-
-
-@pytest.fixture
-def line(hub: HuggingFaceHub) -> Iterator[FaultyProxy]:
-    with FaultyProxy(hub.url) as line:
-        yield line
-
-
-@pytest.fixture
-def download(tmp_path: Path, line: FaultyProxy) -> Download:
-    return Download(tmp_path / "tiny", [{"method": "huggingface", "endpoint": line.url().rstrip("/")}], {"id": ID})
 
 
 def away(download: Download) -> Download:
@@ -82,6 +63,24 @@ def test_what_is_not_whole_is_told_without_its_server(download: Download) -> Non
     assert code == 1
     assert f"{WEIGHTS} is not (any more) what was downloaded" in said
     assert "there is no model Qwen/none" in said
+
+
+def test_to_verify_waits_for_no_server(download: Download, line: FaultyProxy) -> None:
+    download.succeed()
+    line.fail("api/models/*", status=503)
+    asked = len(line.asked("api/models/*"))
+    said = download.succeed(verify=True)
+    assert "each file was hashed again" in said
+    assert "going on in" not in said
+    assert len(line.asked("api/models/*")) == asked + 1
+
+
+def test_what_is_not_whole_waits_for_its_server(download: Download, line: FaultyProxy, model: Path) -> None:
+    download.succeed()
+    (download.folder / WEIGHTS).write_bytes(b"x" * 1000)
+    line.fail("api/models/*", status=503, times=2)
+    assert f"{WEIGHTS} is not (any more) what was downloaded" in download.succeed(verify=True)
+    assert same_files(download.folder, model)
 
 
 def test_something_else_than_was_downloaded_wants_its_server(download: Download) -> None:

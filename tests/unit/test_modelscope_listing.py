@@ -38,12 +38,6 @@ def hub(model: Path) -> Iterator[ModelScopeHub]:
 
 
 @pytest.fixture
-def line(hub: ModelScopeHub) -> Iterator[FaultyProxy]:
-    with FaultyProxy(hub.url) as line:
-        yield line
-
-
-@pytest.fixture
 def ask(line: FaultyProxy, tmp_path: Path) -> Ask:
     def ask(**told: Any) -> Listing:
         asked = {"id": ID, "revision": "", "setting": "models/m", "token": "", "attempts": 3, "endpoint": line.url()}
