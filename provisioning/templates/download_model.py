@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         forget,
         former,
         in_the_way,
-        intact,
         load,
         recorded,
         remove,
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from provisioning.templates.download_sources import Source, Unavailable, Wanted, chosen, listed, safe, say
     from provisioning.templates.download_throttle import throttled
     from provisioning.templates.download_url import Urls
-    from provisioning.templates.download_verify import faults, mismatch, proven, stands
+    from provisioning.templates.download_verify import faults, here, mismatch, proven, stands
     from provisioning.templates.git_lfs import drop
 else:
     from download_copy import Copied
@@ -51,7 +50,6 @@ else:
         forget,
         former,
         in_the_way,
-        intact,
         load,
         recorded,
         remove,
@@ -61,7 +59,7 @@ else:
     from download_sources import Source, Unavailable, Wanted, chosen, listed, safe, say
     from download_throttle import throttled
     from download_url import Urls
-    from download_verify import faults, mismatch, proven, stands
+    from download_verify import faults, here, mismatch, proven, stands
     from git_lfs import drop
 
 METHODS: dict[str, Any] = {
@@ -164,17 +162,6 @@ def bring(source: "Source", config: dict[str, Any], method: str, folder: str) ->
     shutil.rmtree(os.path.join(folder, OURS, "parts"), ignore_errors=True)
     size = sum(os.path.getsize(os.path.join(folder, name)) for name in files)
     say(f"{len(files)} files, {size / 1e6:.1f} MB, each proven by its SHA-256; revision {listing.revision}")
-
-
-def here(folder: str, files: "dict[str, Wanted]", *, trusting: bool) -> dict[str, str]:
-    """The SHA-256 of what is here and right: by the records where they are trusted, else by hashing."""
-    known = intact(folder) if trusting else {}
-    hashes = {name: known[name] for name, wanted in files.items() if known.get(name) == wanted.sha256 != ""}
-    rest = {name: wanted for name, wanted in files.items() if name not in hashes}
-    found = proven(folder, rest)
-    for name in sorted(load(folder).get("files", {}).keys() & rest.keys() - found.keys()):
-        say(f"{name} is not (any more) what is wanted: fetching it")
-    return hashes | found
 
 
 def fetch(source: "Source", missing: "dict[str, Wanted]", folder: str, of: int) -> dict[str, str]:

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from provisioning.templates.download_records import git_blob_of, load, save, sha256_of
+    from provisioning.templates.download_records import git_blob_of, intact, load, save, sha256_of
     from provisioning.templates.download_sources import Wanted, say
 else:
-    from download_records import git_blob_of, load, save, sha256_of
+    from download_records import git_blob_of, intact, load, save, sha256_of
     from download_sources import Wanted, say
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\n"
@@ -26,6 +26,17 @@ def proven(folder: str, files: "dict[str, Wanted]") -> dict[str, str]:
     with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
         found = pool.map(lambda name: (name, _matching(os.path.join(folder, name), files[name])), files)
         return {name: digest for name, digest in found if digest}
+
+
+def here(folder: str, files: "dict[str, Wanted]", *, trusting: bool) -> dict[str, str]:
+    """The SHA-256 of what is here and right: by the records where they are trusted, else by hashing."""
+    known = intact(folder) if trusting else {}
+    hashes = {name: known[name] for name, wanted in files.items() if known.get(name) == wanted.sha256 != ""}
+    rest = {name: wanted for name, wanted in files.items() if name not in hashes}
+    found = proven(folder, rest)
+    for name in sorted(load(folder).get("files", {}).keys() & rest.keys() - found.keys()):
+        say(f"{name} is not (any more) what is wanted: fetching it")
+    return hashes | found
 
 
 def _matching(path: str, wanted: "Wanted") -> str:

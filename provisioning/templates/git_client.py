@@ -18,7 +18,7 @@ SLOW = ("-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60")
 """A connection below a kilobyte a second for a minute is a dead one."""
 
 CONNECTING = 15
-"""Seconds within which a server takes a connection. Git has no such limit, and waits as long as the kernel: 2 minutes."""
+"""Seconds within which a server takes a connection. Git itself waits as long as the kernel does: two minutes."""
 PORTS = {"http": 80, "https": 443}
 
 HELPER = (
