@@ -6,6 +6,7 @@ https://docs.ansible.com/ansible/latest/playbook_guide/playbooks_strategies.html
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -117,7 +118,7 @@ def overrides(serial: str, max_fail: str) -> dict[str, Any]:
 
 
 def _share(text: str) -> Share:
-    return int(text) if text.strip().isdecimal() else text.strip()
+    return int(text) if re.fullmatch(r"\s*[0-9]{1,9}\s*", text) else text.strip()
 
 
 def rollout(entries: Sequence[HostEntry], leave: Callable[[str], None] = lambda host: None) -> Rollout:

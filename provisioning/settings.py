@@ -32,6 +32,7 @@ from provisioning.texts import (
     Line,
     Name,
     PackageName,
+    PackagePlace,
     Percentage,
     PipIndex,
     PythonVersion,
@@ -115,7 +116,7 @@ class Pip(Section):
         description="Package index: host (as the host is configured), tuna, a URL, or none (find_links alone).",
     )
     extra_indexes: Annotated[tuple[Url, ...], FromList] = Field(default=(), description="URLs of further indexes.")
-    find_links: Annotated[tuple[Line, ...], FromList] = Field(
+    find_links: Annotated[tuple[PackagePlace, ...], FromList] = Field(
         default=(), description="Folders on the host, or URLs of pages, that hold packages."
     )
 

@@ -67,6 +67,10 @@ GxxPath = Annotated[
 Url = Annotated[str, Matching(r"(https?|file)://[!-~]+", "a URL (http, https or file)")]
 AptMirror = Annotated[str, Matching(r"none|tuna|https?://[!-~]+", '"none", "tuna" or an http(s) URL')]
 PipIndex = Annotated[str, Matching(r"host|tuna|none|(https?|file)://[!-~]+", '"host", "tuna", "none" or a URL')]
+# pip parts several at white space, uv at commas.
+PackagePlace = Annotated[
+    str, Matching(r"[^\s,\x00-\x1f\x7f-\x9f]+", "a folder or a URL, without white space and commas")
+]
 PackageName = Annotated[str, Matching(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?", "the name of a Debian package")]
 InstallerVersion = Annotated[
     str,
@@ -99,7 +103,7 @@ GpuList = Annotated[str, Matching(r"auto|[0-9]{1,4}(,[0-9]{1,4})*", '"auto", or 
 Distribution = Annotated[
     str, Matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a Python package, without a version")
 ]
-Address = Annotated[str, Matching(r"[A-Za-z0-9.:_-]+", "an IP address or a host name")]
+Address = Annotated[str, Matching(r"(?!-)[A-Za-z0-9.:_-]+", "an IP address or a host name")]
 Rate = Annotated[
     str,
     Matching(r"(?![0.]+[KMGkmg])[0-9]{1,6}(\.[0-9]{1,3})?[KMGkmg]", 'bytes a second such as "500K", "5M" or "1.5G"'),

@@ -65,7 +65,7 @@ def unreadable_values(value: Any, path: KeyPath = ()) -> Iterator[Problem]:
         for index, item in enumerate(value):
             yield from unreadable_values(item, (*path, str(index)))
     elif isinstance(value, Opaque):
-        yield path, f"is encrypted with {value.tag}, which cannot be read here"
+        yield path, f"is encrypted with {value.tag}, which cannot be read here" if value.tag else "cannot be read here"
     elif isinstance(value, str) and not isinstance(value, Unsafe) and BRACES.search(value):
         yield path, "holds a template ({{ … }}), and templates are not evaluated; write the value, or tag it !unsafe"
 
@@ -110,7 +110,9 @@ def _should_be(schema: Schema, value: Any, path: KeyPath, text_of: TextOf) -> st
 
 def _may_be_secret(path: KeyPath) -> bool:
     """Whether a wrong value there may well be a secret: a server's variable, or a key in the place of its name."""
-    return path[-1:] in (("api_key",), ("token",)) or (len(path) > 2 and path[-2] in ("environment", "arguments"))
+    return path[-1:] in (("api_key",), ("token",), ("password",)) or (
+        len(path) > 2 and path[-2] in ("environment", "arguments")
+    )
 
 
 def _takes(text: str, schema: Schema) -> bool:
@@ -188,9 +190,9 @@ def _bounds(schema: Schema) -> str:
 
 
 def show(value: Any) -> str:
-    """A value as people wrote it, shortened, and without passwords of URLs."""
+    """A value as people wrote it, shortened, and without what may be a login: it is no URL that could be read."""
     if isinstance(value, (str, bool, int, float)):
-        text = masked(json.dumps(value, ensure_ascii=False))
+        text = masked(re.sub(r'(?<=^").*@', "***@", json.dumps(value, ensure_ascii=False)))
         return text if len(text) <= 60 else text[:57] + '…"'
     return _kind(value)
 

@@ -10,9 +10,10 @@ KeyPath = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Opaque:
-    """A value that cannot be read here, such as one encrypted with Ansible Vault."""
+    """A value that cannot be read here."""
 
     tag: str
+    """Of Ansible Vault, where it is encrypted; "" for one that was refused."""
 
 
 def shortened(text: str) -> str:

@@ -18,6 +18,7 @@ MAX_PLAIN = (
 )
 STANDARD = "tag:yaml.org,2002:"
 SCALARS = frozenset(STANDARD + kind for kind in ("null", "bool", "int", "float", "str", "timestamp"))
+KINDS = frozenset(("binary", "omap", "pairs", "set", "seq", "map", *(kind.removeprefix(STANDARD) for kind in SCALARS)))
 MERGE, VALUE = STANDARD + "merge", STANDARD + "value"
 ENCRYPTED = frozenset(("!vault", "!vault-encrypted"))
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -71,8 +72,8 @@ class Builder:
         try:
             if len(node.value) <= MAX_PLAIN:
                 return SafeConstructor.yaml_constructors[tag](self.constructor, node)
-        except (ValueError, OverflowError):
-            pass
+        except (ValueError, LookupError, AttributeError, OverflowError):
+            pass  # a tag that says that it is one, and it is not: PyYAML fails as it happens to
         # It is not shown: it may be a password.
         self._report(node, path, f"is no valid {tag.removeprefix(STANDARD)}; quote it if it is text")
         return None
@@ -116,12 +117,23 @@ class Builder:
                     self._report(key, (*path, key.value), f"is given twice, first on line {same.start_mark.line + 1}")
 
     def _foreign(self, node: yaml.Node, path: KeyPath) -> Opaque:
-        tag = node.tag.replace(STANDARD, "!!")
-        self._report(node, path, f"the tag {tag} is not supported (only !vault and !unsafe are)")
-        return Opaque(tag)
+        # Only YAML's own are shown: text that begins with ! is a tag, too, and may be a password.
+        named = (
+            f"the tag !!{known}"
+            if (known := _of_yaml(node.tag))
+            else "a tag (what begins with !; quote it if it is text)"
+        )
+        self._report(node, path, f"{named} is not supported (only !vault and !unsafe are)")
+        return Opaque("")
 
     def _report(self, node: yaml.Node, path: KeyPath, words: str) -> None:
         """Once a node, however many aliases lead to it."""
         if id(node) not in self.reported:
             self.reported.add(id(node))
             self.document.problems.append(self.document.describe(path, words, node.start_mark.line + 1))
+
+
+def _of_yaml(tag: str) -> str:
+    """The name of a tag of YAML itself, or of Python's objects in it; "" for any other."""
+    name = tag.removeprefix(STANDARD)
+    return name if name != tag and (name in KINDS or name.startswith("python/")) else ""

@@ -96,6 +96,9 @@ def test_hosts_that_differ_are_refused_and_the_command_line_wins(tmp_path: Path)
     assert "inventory.yaml:3: all/hosts/a/serial: should be the same" in refused.value.cause
     assert "inventory.yaml:4: all/hosts/b/serial: should be the same" in refused.value.cause
     assert "inventory.yaml:5: all/hosts/c/max_fail: should be the same" in refused.value.cause
+    for odd in ("9" * 5000, "²", "1,,2", "0", "101%"):
+        with pytest.raises(ConfigurationError, match="command line"):
+            entries(tmp_path, text, serial=odd)
     typed = rollout(entries(tmp_path, text, serial="1,25%", max_fail="20%"))
     assert (typed.serial, typed.max_fail) == ((1, "25%"), "20%")
 

@@ -421,12 +421,15 @@ def test_files_beside_the_inventory_are_checked_too() -> None:
         ("all: {vars: {}}", "inventory.yaml:1: lists no host; write one under all/hosts"),
         (
             "all: {hosts: {a: {x: !foo y}}}",
-            "inventory.yaml:1: all/hosts/a/x: the tag !foo is not supported (only !vault",
+            "inventory.yaml:1: all/hosts/a/x: a tag (what begins with !; quote it if it is text) is not supported",
         ),
         (
             "all: {hosts: {a: {x: !!python/name:os.system }}}",
             "inventory.yaml:1: all/hosts/a/x: the tag !!python/name:os",
         ),
+        ("all: {hosts: {a: {x: !!bool maybe }}}", "inventory.yaml:1: all/hosts/a/x: is no valid bool"),
+        ("all: {hosts: {a: {x: !!timestamp x }}}", "inventory.yaml:1: all/hosts/a/x: is no valid timestamp"),
+        ("all: {hosts: {a: {x: !!int '' }}}", "inventory.yaml:1: all/hosts/a/x: is no valid int"),
         ("all: {hosts: {a: {x: 2024-13-45}}}", "inventory.yaml:1: all/hosts/a/x: is no valid timestamp"),
         (
             "a: {children: {b: {children: {a: }}}, hosts: {h: }}",

@@ -208,6 +208,13 @@ def test_all_errors_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "told", [{"pip": {"find_links": ["/a b"]}}, {"pip": {"find_links": ["/a,b"]}}, {"serve": {"listen": "-h"}}]
+)
+def test_what_programs_would_take_for_something_else(told: dict[str, Any]) -> None:
+    assert "should be" in str(check(told))
+
+
 def test_a_secret_is_not_repeated() -> None:
     assert "hunter2" not in "".join(told({"pip": {"index": "ftp://me:hunter2@host"}}))
     assert "7777" not in "".join(told({"serve": {"environment": {"TOKEN": 7777}}}))
@@ -360,6 +367,9 @@ def test_no_argument_holds_a_secret(arguments: list[str], instead: str) -> None:
         {"serve": {"environment": {"TOKEN": 12345}}},
         {"serve": {"arguments": [12345]}},
         {"models": {"m": {"id": "a/b", "token": "hunter2"}}},
+        {"models": {"m": {"id": "a/b", "endpoint": "me:hunter2@hub.example.com"}}},
+        {"pip": {"index": "https://me:hunter2 #x@pypi.example.com"}},
+        {"webui": {"enabled": True, "password": "hunter2"}},
         {"services": {"s": {"model": "m", "environment": {"TOKEN": {"hunter2": 1}}}}},
     ],
 )
