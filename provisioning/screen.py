@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 COLOURS = {"FORCE_COLOR", "TTY_COMPATIBLE"}
 """Variables that ask rich for colours where there is no terminal."""
-UNSEEN = dict.fromkeys((7, 8, 11, 12, 13))
-"""Control characters that rich leaves out, too."""
+STEERING = (*range(9), *range(14, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+UNSEEN = {**dict.fromkeys(STEERING, "�"), **dict.fromkeys((7, 8, 11, 12, 13))}
+"""What would steer a terminal or turn a line around, for hosts' words are shown; rich leaves out the last, too."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -67,13 +68,14 @@ class Screen:
 
     def print(self, *parts: str | tuple[str, str], style: str = "") -> None:
         """Print a line of parts, some of them with a style of their own."""
+        pairs = [(part, "") if isinstance(part, str) else part for part in parts]
+        shown = [(text.translate(UNSEEN), look) for text, look in pairs]
         if self._is_styled:
             from rich.text import Text
 
-            self.console.print(Text.assemble(*parts), style=style or None)
+            self.console.print(Text.assemble(*shown), style=style or None)
         else:
-            text = "".join(part if isinstance(part, str) else part[0] for part in parts)
-            print(text.translate(UNSEEN), file=self._file, flush=True)
+            print("".join(text for text, _ in shown), file=self._file, flush=True)
 
     @property
     def _file(self) -> IO[str]:

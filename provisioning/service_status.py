@@ -5,14 +5,18 @@ of the engine: a hung one holds nobody up.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, fields
 from typing import Any
 
+from provisioning.figures import printable
 from provisioning.host import quote
 from provisioning.readiness import SERVING
 from provisioning.resources.chat_page import ChatPage
 from provisioning.resources.service import ABSENT, probed_state
 
+MOST = 100_000
+"""Bytes that are read of a file of the service's."""
 STALE = 30
 """Seconds after which a sample of counters says nothing of now; serve.py takes one every five."""
 
@@ -77,46 +81,47 @@ class ServiceStatus:
 def details(service: str) -> str:
     """Give shell that prints the clock, state.json, metrics.json and bytes of memory, on a line each."""
     folder = quote(f"/run/vllm/{service}")
-    files = f"for file in state metrics; do cat {folder}/$file.json 2>/dev/null; echo; done"
+    files = f"for file in state metrics; do head -c {MOST} {folder}/$file.json 2>/dev/null; echo; done"
     return f"date +%s.%N; {files}; {_MEMORY.format(unit=quote(f'vllm@{service}.service'), folder=folder)}:"
 
 
 def parse(name: str, url: str, model: str, probed: str, detailed: str) -> ServiceStatus:
     """Make a status of what a service's probe and `details` printed; `model` is the inventory's."""
     active = probed_state(probed).get("active", ABSENT)
-    clock, state_text, metrics_text, memory, *_ = [*detailed.splitlines(), "", "", "", ""]
+    clock, state_text, metrics_text, memory, *_ = [*detailed.split("\n"), "", "", "", ""]
     running = active in ("active", "activating")
     now, state = _number(clock), _object(state_text)
     idle = "stopping" if active == "deactivating" else "stopped"
-    phase = str(state.get("phase", "not started")) if running else idle
+    phase = (_text(state.get("phase")) or "not started") if running else idle
     sample = _object(metrics_text) if phase in SERVING else {}
     if now is None or now - (_number(sample.get("at")) or 0) > STALE:
         sample = {}
-    rates = sample.get("per_second", {})
+    per_second = sample.get("per_second")
+    rates = per_second if isinstance(per_second, dict) else {}
     started = _number(state.get("started"))
     there = running and phase not in ("stopping", "stopped", "waiting")
     return ServiceStatus(
         name=name,
         active=active,
         phase=phase,
-        since=state.get("since") if running else None,
-        restarts=state.get("restarts", 0),
-        message=state.get("message", ""),
+        since=_number(state.get("since")) if running else None,
+        restarts=_whole(state.get("restarts")) or 0,
+        message=_text(state.get("message")),
         url=url,
-        model=(state.get("model") if running else None) or model,
-        vllm_version=(state.get("vllm") if there else None) or None,
+        model=(_text(state.get("model")) if running else "") or model,
+        vllm_version=(_text(state.get("vllm")) if there else "") or None,
         uptime_seconds=max(0.0, now - started) if there and now and started else None,
-        memory_bytes=_whole(_number(memory)) if there else None,
+        memory_bytes=_whole(memory) if there else None,
         requests_running=_whole(sample.get("running")),
         requests_waiting=_whole(sample.get("waiting")),
-        kv_cache_usage=sample.get("kv_cache"),
+        kv_cache_usage=_number(sample.get("kv_cache")),
         requests_total=_whole(sample.get("requests")),
         prompt_tokens_total=_whole(sample.get("prompt_tokens")),
         generation_tokens_total=_whole(sample.get("generation_tokens")),
-        requests_per_second=rates.get("requests"),
-        prompt_tokens_per_second=rates.get("prompt_tokens"),
-        generation_tokens_per_second=rates.get("generation_tokens"),
-        rate_period_seconds=sample.get("seconds"),
+        requests_per_second=_number(rates.get("requests")),
+        prompt_tokens_per_second=_number(rates.get("prompt_tokens")),
+        generation_tokens_per_second=_number(rates.get("generation_tokens")),
+        rate_period_seconds=_number(sample.get("seconds")),
     )
 
 
@@ -126,7 +131,7 @@ def parse_page(page: ChatPage, probed: str, detailed: str) -> ServiceStatus:
     running = found.get("active") in ("active", "activating")
     phase = "ready" if page.serves(found) else "starting" if running else "stopped"
     known: dict[str, Any] = {each.name: None for each in fields(ServiceStatus) if "None" in str(each.type)}
-    known["memory_bytes"] = _whole(_number(detailed)) if running else None
+    known["memory_bytes"] = _whole(detailed) if running else None
     return ServiceStatus(
         **known,
         name=page.service,
@@ -139,21 +144,30 @@ def parse_page(page: ChatPage, probed: str, detailed: str) -> ServiceStatus:
     )
 
 
+# The account that serves owns these files: a value may be anything.
+
+
 def _object(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
+def _text(given: Any) -> str:
+    return printable(given) if isinstance(given, str) else ""
+
+
 def _number(given: Any) -> float | None:
     try:
-        return float(given)
-    except (TypeError, ValueError):
+        number = math.nan if isinstance(given, bool) else float(given)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return number if math.isfinite(number) else None
 
 
-def _whole(number: float | None) -> int | None:
+def _whole(given: Any) -> int | None:
     # systemd's "not set" was the largest number of 64 bits once.
-    return None if number is None or number >= 2**63 else round(number)
+    number = _number(given)
+    return None if number is None or abs(number) >= 2**63 else round(number)

@@ -158,6 +158,19 @@ def test_text_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+@pytest.mark.parametrize("variables", [{}, {"FORCE_COLOR": "1"}])
+def test_words_of_a_host_steer_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    odd = "a\x1b]0;title\x07b\x1b[2Jc\x9b1md\u202ee\tf"
+    Report(verbosity=1).error(CommandError(odd, cause=odd, remedy=odd), "web1")
+    said = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert said.count("a�]0;titleb�[2Jc�1md�e") == 3
+    assert "\x1b" not in said
+
+
 # On a terminal: a change that goes on for a moment.
 SHOWN = """
 from provisioning.report import Report

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from sites import DEMO, site
 
-from provisioning import service_status
+from provisioning import service_status, status
 from provisioning.errors import ConfigurationError
+from provisioning.outcome import Outcome
 from provisioning.resources.chat_page import ChatPage
 from provisioning.services import kept_by, named, services_of
+from provisioning.status import Fared
 
 TWO = {**DEMO, "services": {"demo": {"model": "demo"}, "second": {"model": "demo", "port": 8001}}}
 READY = '{"phase": "ready", "since": 17.5, "pid": 5, "restarts": 2, "message": "", "fingerprint": "f"'
@@ -103,6 +105,26 @@ def test_a_sample_that_says_nothing_of_now(clock: str, state: str, sample: str) 
 )
 def test_memory(said: str, wanted: int | None) -> None:
     assert found("active", "100", READY + "}", "", said)["memory_bytes"] == wanted
+
+
+ODD = [None, True, 1e400, float("nan"), 10**400, "\x1b[31m", "a\nb", [], [1], {}, {"a": 1}]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+@pytest.mark.parametrize("place", [*json.loads(READY + SERVER), *SAMPLE, *SAMPLE["per_second"], "whole"])
+def test_whatever_the_serving_account_writes_there(place: str, odd: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    told: list[dict[str, Any]] = [json.loads(READY + SERVER), {**SAMPLE, "per_second": dict(SAMPLE["per_second"])}]
+    for each in (*told, told[1]["per_second"]):
+        each.update({place: odd} if place in each else {})
+    texts = [json.dumps(odd if place == "whole" else each) for each in told]
+    service = service_status.parse("demo", "http://[::1]:8000", "demo", "active=active\n", "\n".join(["99", *texts]))
+    hosts = [Fared(Outcome("web1"), [service])]
+    json.dumps(status.as_objects(hosts), allow_nan=False)
+    for name, kind in get_type_hints(service_status.ServiceStatus).items():
+        assert type(getattr(service, name)) in (get_args(kind) or (kind,)), name
+    status.show(hosts)
+    _, row = capsys.readouterr().out.splitlines()
+    assert row.isprintable()
 
 
 def test_details_of_a_service_that_is_not_here() -> None:
