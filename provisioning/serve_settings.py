@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,12 @@ SECRETS = {
     "--hf-token": "use HF_TOKEN under environment instead, or models/NAME/token for the download",
 }
 """Arguments of vLLM's server that hold a secret, and where that belongs."""
+
+KEEPERS = re.compile(
+    "VLLM_(API_KEY|API_KEY_FILE|ARGUMENTS|FINGERPRINT|GPUS|PRELOAD|PYTHON|SERVED_MODEL|STATE_DIRECTORY|URL)|"
+    "HEALTH_(INTERVAL|HANG_TIMEOUT|BUSY_TIMEOUT|START_TIMEOUT)|NOTIFY_SOCKET|WATCHDOG_(USEC|PID)"
+)
+"""Variables by which serve.py itself is told; with others than ours no service would become ready."""
 
 
 class Section(BaseModel):
@@ -110,6 +117,15 @@ class Serve(Section):
                     "conflict", "holds a URL with a login, which everybody on the host would see; " + SEE_ENVIRONMENT
                 )
         return arguments
+
+    @field_validator("environment")
+    @classmethod
+    def _leave_ours_alone(cls, environment: dict[str, str]) -> dict[str, str]:
+        if name := next(filter(KEEPERS.fullmatch, environment), ""):
+            instead = "use api_key" if name == "VLLM_API_KEY" else "use the settings of the service"
+            words = {"name": name, "instead": instead}
+            raise PydanticCustomError("conflict", "cannot hold {name}: {instead} instead", words)
+        return environment
 
 
 class Service(Serve):

@@ -215,6 +215,13 @@ def test_what_programs_would_take_for_something_else(told: dict[str, Any]) -> No
     assert "should be" in str(check(told))
 
 
+@pytest.mark.parametrize("name", ["VLLM_API_KEY", "VLLM_URL", "VLLM_ARGUMENTS", "HEALTH_INTERVAL", "NOTIFY_SOCKET"])
+def test_variables_of_the_program_that_keeps_a_server(name: str) -> None:
+    (said,) = check({"serve": {"environment": {"VLLM_LOGGING_LEVEL": "DEBUG", name: "x"}}})
+    assert said[0] == ("serve", "environment")
+    assert f"cannot hold {name}: use " in said[1]
+
+
 def test_a_secret_is_not_repeated() -> None:
     assert "hunter2" not in "".join(told({"pip": {"index": "ftp://me:hunter2@host"}}))
     assert "7777" not in "".join(told({"serve": {"environment": {"TOKEN": 7777}}}))
