@@ -50,12 +50,14 @@ class VariableFilesBeside:
                     yield path
                 return
 
-    def _files_below(self, folder: Path) -> Iterator[Path]:
+    def _files_below(self, folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+        if (real := folder.resolve()) in above:  # by a link, which may lead in a circle
+            return
         for path in sorted(folder.iterdir(), key=lambda entry: entry.name):
             if path.name.startswith(".") or path.name.endswith("~"):
                 continue
             if path.is_dir() and not path.suffix:
-                yield from self._files_below(path)
+                yield from self._files_below(path, (*above, real))
             elif path.is_file() and path.suffix in SUFFIXES:
                 yield path
 

@@ -394,6 +394,13 @@ def test_files_beside_the_inventory_are_checked_too() -> None:
     ]
 
 
+def test_folders_of_variables_that_lead_in_a_circle() -> None:
+    write("serve: {port: 1}\n", "group_vars/all/b/serve.yml")
+    for name in ("c", "d", "b/c"):
+        Path("group_vars/all", name).symlink_to(Path("group_vars/all").resolve())
+    assert inventory("all: {hosts: {a: }}").hosts["a"].settings.serve.port == 1
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
