@@ -40,7 +40,7 @@ class FailedHosts:
 
     def _read(self) -> dict[str, dict[str, str]]:
         try:
-            found = json.loads(self._file.read_text("utf-8"))["tasks"]
+            found = json.loads(self._file.read_text("utf-8", "surrogateescape"))["tasks"]
             return {task: dict(hosts) for task, hosts in found.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}  # there is none, or it is of a version to come
@@ -116,4 +116,5 @@ class FailedHosts:
             self._file.unlink(missing_ok=True)
             return
         content = {"inventory": str(self.inventory), "tasks": tasks}
-        write_whole(self._file, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+        # The path of an inventory need not be UTF-8.
+        write_whole(self._file, json.dumps(content, ensure_ascii=False, indent=2) + "\n", errors="surrogateescape")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,13 @@ def test_who_did_not_go_well_is_taken_up(tmp_path: Path, capsys: pytest.CaptureF
     with pytest.raises(ConfigurationError, match=r"no host of --hosts is left .* `up`") as refused:
         chosen(failed, found, "a")
     assert "b, c, d" in refused.value.cause
+
+
+def test_an_inventory_whose_path_is_not_utf_8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found, path = known(tmp_path)
+    odd = Path(path).rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.yaml"))
+    note(str(odd), b="failed")
+    assert chosen(FailedHosts(str(odd), "up"), found) == ["b"]
 
 
 def test_a_good_run_forgets_its_own_hosts_and_no_others(tmp_path: Path, data_folder: Path) -> None:
