@@ -116,7 +116,8 @@ def phase(service: str) -> str:
     """Shell that prints the phase that serve.py last wrote."""
     state = quote(f"/run/vllm/{service}/state.json")
     return (
-        f"state=; ! [ -r {state} ] || IFS= read -r state <{state} || :; "
+        # The account that serves owns the folder: it may be a FIFO, which would never end.
+        f"state=; ! [ -f {state} ] || IFS= read -r state <{state} || :; "
         """case $state in *'"phase": "'*) state=${state#*\'"phase": "\'}; echo "phase=${state%%\'"\'*}" ;; esac"""
     )
 

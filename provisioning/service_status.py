@@ -26,7 +26,7 @@ _MEMORY = """
 memory=$(systemctl show {unit} -p MemoryCurrent --value 2>/dev/null)
 case $memory in
     '' | *[!0-9]*)
-        leader=$(sed -n 's/.*"pid": \\([0-9]*\\).*/\\1/p' {folder}/state.json 2>/dev/null)
+        leader=$([ ! -f {folder}/state.json ] || sed -n 's/.*"pid": \\([0-9]*\\).*/\\1/p' {folder}/state.json)
         cat /proc/[0-9]*/stat 2>/dev/null | awk -v leader="${{leader:-0}}" -v page="$(getconf PAGESIZE)" '
             {{ sub(/^.*\\) /, "") }}
             $4 == leader {{ sum += $22 }}
@@ -81,7 +81,8 @@ class ServiceStatus:
 def details(service: str) -> str:
     """Give shell that prints the clock, state.json, metrics.json and bytes of memory, on a line each."""
     folder = quote(f"/run/vllm/{service}")
-    files = f"for file in state metrics; do head -c {MOST} {folder}/$file.json 2>/dev/null; echo; done"
+    show = f"[ ! -f {folder}/$file.json ] || head -c {MOST} {folder}/$file.json 2>/dev/null"
+    files = f"for file in state metrics; do {show}; echo; done"
     return f"date +%s.%N; {files}; {_MEMORY.format(unit=quote(f'vllm@{service}.service'), folder=folder)}:"
 
 

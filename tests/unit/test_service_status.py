@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
 from sites import DEMO, site
 
-from provisioning import service_status, status
+from provisioning import readiness, service_status, status
 from provisioning.errors import ConfigurationError
 from provisioning.outcome import Outcome
 from provisioning.resources.chat_page import ChatPage
@@ -133,3 +135,13 @@ def test_details_of_a_service_that_is_not_here() -> None:
     clock, *others = printed.splitlines()
     assert float(clock) > 1e9
     assert others == ["", ""]
+
+
+def test_files_that_never_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "state.json")
+    (tmp_path / "metrics.json").symlink_to("/dev/zero")
+    shell = "\n".join([readiness.phase("demo"), service_status.details("demo")]).replace(
+        "/run/vllm/demo", str(tmp_path)
+    )
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True, timeout=30)
+    assert len(done.stdout) < 1000
