@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from provisioning.errors import ConfigurationError
+from provisioning.yaml_source import parse
 
 TEMPLATES = Path(__file__).with_name("templates")
 PRESETS = ("tuna", "tuna-2024", "none")
@@ -52,13 +53,20 @@ def merge(existing_yaml: str, settings: Mapping[str, Any] | str, *, accept_terms
         merged["channels"] = _open(merged.get("channels", []))
     if merged == existing:
         return existing_yaml
-    return yaml.safe_dump(merged, sort_keys=False, allow_unicode=True, default_flow_style=False, width=1000)
+    return yaml.dump(merged, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=1000)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Takes text that an inventory tags `!unsafe` for text, too."""
+
+
+_Dumper.add_multi_representer(str, yaml.SafeDumper.represent_str)
 
 
 def _open(channels: list[Any]) -> list[Any]:
     """The channels that may be used without accepting terms."""
-    rest = [channel for channel in channels if not ANACONDA.search(str(channel))]
-    has_forge = any(str(channel).rstrip("/").endswith(OPEN_CHANNEL) for channel in rest)
+    rest = [channel for channel in channels if not (isinstance(channel, str) and ANACONDA.search(channel))]
+    has_forge = any(isinstance(channel, str) and channel.rstrip("/").endswith(OPEN_CHANNEL) for channel in rest)
     return rest if has_forge else [OPEN_CHANNEL, *rest]
 
 
@@ -79,9 +87,13 @@ def _parse(text: str, what: str) -> dict[str, Any]:
     """A .condarc as a mapping; anything else is an error that says where."""
     remedy = "mend the file or move it away, then run again"
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{what} is not valid YAML", cause=str(error), remedy=remedy) from error
+        document = parse(text, what)
+    except ConfigurationError as error:
+        error.remedy = remedy
+        raise
+    if document.problems:
+        raise ConfigurationError(f"{what} cannot be read", cause="\n".join(document.problems), remedy=remedy)
+    content = document.data
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -28,7 +28,7 @@ def variables(pip: Pip) -> list[tuple[str, str]]:
 
 def merge(existing: str, wanted: Mapping[str, str]) -> str:
     """Set options of `[global]`; every other line stays as it is, but for a `no-index` that would hide our index."""
-    lines = existing.splitlines()
+    lines = existing.removesuffix("\n").split("\n") if existing else []
     if "[global]" not in (line.strip() for line in lines):
         lines = ["[global]", *lines] if not lines else ["[global]", "", *lines]
     start = next(number for number, line in enumerate(lines) if line.strip() == "[global]") + 1

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provisioning import condarc, pip_conf
-from provisioning.masking import holds_login
 from provisioning.resources import File, Resource
 from provisioning.site import Site
+
+MODE = "600"
+"""They may hold logins: ours, or those of somebody who wrote there before."""
 
 
 def resources(site: Site) -> Iterator[Resource]:
@@ -19,6 +21,7 @@ def resources(site: Site) -> Iterator[Resource]:
             lambda existing: condarc.merge(existing, conda.condarc, accept_terms=conda.accept_terms),
             owner=site.account,
             group=site.group,
+            mode=MODE,
         )
     options = pip_conf.options(pip)
     if options:
@@ -27,5 +30,5 @@ def resources(site: Site) -> Iterator[Resource]:
             lambda existing: pip_conf.merge(existing, options),
             owner=site.account,
             group=site.group,
-            mode="600" if holds_login(" ".join(options.values())) else "644",
+            mode=MODE,
         )

@@ -259,7 +259,7 @@ def test_condarc_is_merged_and_put_back(mirrors: Mirrors, machine: MachineFactor
     assert content["auto_activate_base"] is False
     assert content["channels"] == ["conda-forge", "bioconda"]
     assert "mirrors.tuna.tsinghua.edu.cn" in content["custom_channels"]["conda-forge"]
-    assert one.run("stat -c '%U %a' ~/.condarc", user="operator").stdout == "operator 644\n"
+    assert one.run("stat -c '%U %a' ~/.condarc", user="operator").stdout == "operator 600\n"
     assert "pypi.tuna.tsinghua.edu.cn" in one.run("cat ~/.config/pip/pip.conf", user="operator").stdout
     assert "nothing to do" in mirrors.controller.succeed("provision")
     assert one.run("cat ~/.condarc", user="operator").stdout == merged

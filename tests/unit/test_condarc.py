@@ -7,6 +7,7 @@ import yaml
 
 from provisioning import condarc
 from provisioning.errors import ConfigurationError
+from provisioning.yaml_document import Unsafe
 
 THEIRS = """\
 # mine
@@ -78,7 +79,18 @@ def test_settings_of_ones_own() -> None:
     assert content["ssl_verify"] is True
 
 
-@pytest.mark.parametrize("text", ["channels: [a", "- a\n- b\n", "just words", "channels: {a: b}\n", "a: 1\n\tb: 2\n"])
+def test_text_that_is_tagged_as_such() -> None:
+    merged = condarc.merge("", {"channel_alias": Unsafe("https://{{ x }}")}, accept_terms=True)
+    assert yaml.safe_load(merged)["channel_alias"] == "https://{{ x }}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("channels: [a", "- a\n- b\n", "just words", "channels: {a: b}\n", "a: 1\n\tb: 2\n"),
+        *("a: 2020-99-99\n", f"a: {'[' * 5000}", f"a: {'1:' * 5000}1\n"),
+    ],
+)
 def test_a_broken_file_is_an_error_and_not_overwritten(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"existing \.condarc"):
         condarc.merge(text, "tuna", accept_terms=True)

@@ -31,6 +31,11 @@ def read(text: str) -> dict[str, dict[str, str]]:
     return {section: dict(parser.items(section)) for section in parser.sections()}
 
 
+def test_lines_of_theirs_end_where_they_did() -> None:
+    theirs = "# a\u2028b\x0cc\n[global]\ntimeout = 60\n"
+    assert merge(theirs, {"index-url": TUNA}) == theirs.replace("timeout", f"index-url = {TUNA}\ntimeout")
+
+
 def test_what_the_settings_name() -> None:
     assert options(Pip()) == {}
     assert options(Pip(index="tuna")) == {"index-url": TUNA}
