@@ -33,7 +33,7 @@ class Hop:
     @property
     def _arguments(self) -> str:
         """For ssh and ssh-copy-id."""
-        return f"-p {self.connection.port} {self.connection.user}@{self.connection.host}"
+        return f"-p {self.connection.port} {shlex.quote(f'{self.connection.user}@{self.connection.host}')}"
 
     def explained(self, error: Exception, *, answered: bool) -> UnreachableError:
         """Turn what paramiko raises into what it means; `answered`: the host does, so what failed is on our side."""
@@ -96,7 +96,8 @@ class Hop:
             f"{self.target.name}: the host key of {known_hosts.name_of(connection)} is not known",
             cause=f"It presented {key.get_name()} {fingerprint(key)}.",
             remedy="Compare that fingerprint with the host's (on it: ssh-keygen -lf "
-            f"/etc/ssh/ssh_host_ed25519_key.pub), then add it: ssh-keyscan -p {connection.port} {connection.host} "
+            f"/etc/ssh/ssh_host_ed25519_key.pub), then add it: ssh-keyscan -p {connection.port} "
+            f"{shlex.quote(connection.host)} "
             f">> {shlex.quote(str(known_hosts.files(connection)[0]))}\n"
             "Or set `host_keys: accept-new` in the inventory to add unknown keys at the first connection.",
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from paramiko.ssh_exception import AuthenticationException, NoValidConnectionsError
+from paramiko.ssh_exception import AuthenticationException, NoValidConnectionsError, ProxyCommandFailure
 
 from provisioning.transport.target import LOGIN
 
@@ -49,6 +49,8 @@ def reason(error: Exception, seconds: float) -> str:
         return "It ended the connection during the login."
     if isinstance(error, TimeoutError) and str(error) in ("", "timed out"):
         return f"No answer within {seconds:.0f} s (connect_timeout)."
+    if isinstance(error, ProxyCommandFailure):  # paramiko shows the command, which may hold a password
+        return f"The ProxyCommand on the way there ended: {error.error}"
     # One for each address of the name: paramiko's own words for them do not say why.
     tried = error.errors.values() if isinstance(error, NoValidConnectionsError) else [error]
     words = [getattr(each, "strerror", "") or str(each) or type(each).__name__ for each in tried]

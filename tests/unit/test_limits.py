@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from paramiko.ssh_exception import NoValidConnectionsError
+from paramiko.ssh_exception import NoValidConnectionsError, ProxyCommandFailure
 
 from provisioning.transport.limits import reason, within
 
@@ -25,6 +25,7 @@ def test_a_limit_that_has_passed_is_named() -> None:
     assert reason(TimeoutError("timed out"), 10) == "No answer within 10 s (connect_timeout)."
     assert reason(ConnectionRefusedError("refused"), 10) == "refused"
     assert reason(EOFError(), 10) == "EOFError"
+    assert reason(ProxyCommandFailure("sshpass -p hunter2 ssh jump", "Broken pipe"), 10).endswith("ended: Broken pipe")
     refused, none = ConnectionRefusedError(111, "Connection refused"), OSError(113, "No route to host")
     everywhere = NoValidConnectionsError({("::1", 22): refused, ("127.0.0.1", 22): refused, ("127.0.0.2", 22): none})
     assert reason(everywhere, 10) == "Connection refused; No route to host"
