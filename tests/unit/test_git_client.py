@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,8 @@ import git_client
 from compile_download import Unavailable
 from download_sources import Transient
 from git_repository import Repository
+
+Said = Callable[..., str]
 
 
 @pytest.fixture
@@ -36,7 +38,6 @@ def open_server() -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(git_client, "CONNECTING", 0.5)
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -45,40 +46,51 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def said(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Said:
+    """What is said of a URL, soon where it is to be silence: a busy machine has time for all else."""
+
+    def said(url: str, *, silent: bool = False) -> str:
+        monkeypatch.setattr(git_client, "CONNECTING", 0.3 if silent else 30)
+        return git_client.silence(str(repository), url)
+
+    return said
+
+
 def configure(repository: Path, *setting: str) -> None:
     subprocess.run(["git", "-C", repository, "config", *setting], check=True)
 
 
-def test_a_server_that_takes_no_connection(repository: Path, deaf: str, open_server: str) -> None:
-    said = f"{deaf} takes no connection within 0.5 s"
-    assert git_client.silence(str(repository), f"http://{deaf}/a/b.git") == said
-    assert git_client.silence(str(repository), f"http://{open_server}/a/b.git") == ""
+def test_a_server_that_takes_no_connection(said: Said, deaf: str, open_server: str) -> None:
+    assert said(f"http://{deaf}/a/b.git", silent=True) == f"{deaf} takes no connection within 0.3 s"
+    assert said(f"http://{open_server}/a/b.git") == ""
 
 
 def test_a_proxy_is_asked_instead(
-    repository: Path, deaf: str, open_server: str, monkeypatch: pytest.MonkeyPatch
+    said: Said, repository: Path, deaf: str, open_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", f"http://me:pass@{open_server}")
-    assert git_client.silence(str(repository), f"http://{deaf}/a.git") == ""
+    assert said(f"http://{deaf}/a.git") == ""
     configure(repository, "http.proxy", deaf)
-    assert git_client.silence(str(repository), f"http://{open_server}/a.git").startswith(deaf)
+    assert said(f"http://{open_server}/a.git", silent=True).startswith(deaf)
     configure(repository, "http.proxy", "")
-    assert git_client.silence(str(repository), f"http://{open_server}/a.git") == ""
+    assert said(f"http://{open_server}/a.git") == ""
 
 
-def test_a_url_that_git_takes_another_for(repository: Path, deaf: str, open_server: str) -> None:
+def test_a_url_that_git_takes_another_for(said: Said, repository: Path, deaf: str, open_server: str) -> None:
     configure(repository, f"url.http://{open_server}/.insteadOf", f"http://{deaf}/")
-    assert git_client.silence(str(repository), f"http://{deaf}/a.git") == ""
+    assert said(f"http://{deaf}/a.git") == ""
 
 
 @pytest.mark.parametrize(
     "url", ["/srv/a.git", "file:///srv/a.git", "git@host.invalid:a.git", "http://[x", "http://a:b/"]
 )
-def test_what_is_not_http_is_left_to_git(repository: Path, url: str) -> None:
-    assert git_client.silence(str(repository), url) == ""
+def test_what_is_not_http_is_left_to_git(said: Said, url: str) -> None:
+    assert said(url) == ""
 
 
-def test_nobody_waits_longer(repository: Path, deaf: str) -> None:
+def test_nobody_waits_longer(repository: Path, deaf: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git_client, "CONNECTING", 0.3)
     with pytest.raises(Transient, match="takes no connection"):
         Repository(str(repository), f"http://{deaf}/a.git", "").git("fetch", "-q", "origin", "HEAD")
     with pytest.raises(Unavailable, match="takes no connection"):
