@@ -40,7 +40,7 @@ def write(host: Host, changes: Iterable[tuple[Resource, str]]) -> None:
         record = base64.b64encode(json.dumps({"name": resource.made(actual), "undo": undo}).encode()).decode()
         lines.append(
             f"if ! ls {MADE}/*-{digest} >/dev/null 2>&1; then {resource.keep(actual) or ':'}\n"
-            f"f={MADE}/$(date +%s%N)-{digest}; printf %s {record} >$f.new; mv $f.new $f; fi"
+            f"f={MADE}/$(date +%s%N)-{digest}; printf %s {record} >$f.new; sync $f.new; mv $f.new $f; fi"
         )
     if len(lines) > 4:
         host.run("\n".join(lines))
