@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-# Prints the HTTP status, `connects` where only that can be tried, or why not. A bare host has no curl, but it has bash.
+# Prints the HTTP status, `connects` where only that can be tried, or why not. A bare host has no curl, but it has bash,
+# which reads ~/.bashrc even here if it takes itself for what sshd has started.
 ANSWERS = r"""
 answers() {
     if command -v curl >/dev/null; then
@@ -16,7 +17,8 @@ answers() {
     rest=${1#*://}; name=${rest%%/*}; name=${name##*@}; port=443
     case $1 in http:*) port=80 ;; esac
     case $name in *:*) port=${name##*:}; name=${name%:*} ;; esac
-    if why=$(timeout 8 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$name" "$port" 2>&1); then echo connects; return; fi
+    try='exec 3<>"/dev/tcp/$0/$1"'
+    if why=$(LC_ALL=C timeout 8 bash --norc -c "$try" "$name" "$port" 2>&1); then echo connects; return; fi
     why=$(printf '%s\n' "${why:-no answer within 8 s}" | sed 's/^.*line 1: //; q')
     printf '%s\n' "${why#"$name: "}"
 }

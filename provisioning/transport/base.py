@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import Protocol
 
 OnOutput = Callable[[bytes], None]
 
@@ -132,9 +132,3 @@ class Held(Protocol):
 def pieces(data: bytes) -> Iterator[bytes]:
     """Cut data that is at hand."""
     return (data[start : start + PIECE] for start in range(0, len(data), PIECE))
-
-
-def decoded_lines(stream: IO[bytes]) -> Iterator[str]:
-    """Lines of a byte stream as text."""
-    for line in iter(stream.readline, b""):
-        yield line.decode(errors="replace").rstrip("\n")

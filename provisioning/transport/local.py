@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from provisioning.errors import CommandError
-from provisioning.transport.base import Completed, OnOutput, Stream, decoded_lines
+from provisioning.transport.base import Completed, OnOutput, Stream
 
 
 class _HeldProcess:
@@ -20,7 +20,8 @@ class _HeldProcess:
 
     def lines(self) -> Iterator[str]:
         assert self._process.stdout is not None
-        return decoded_lines(self._process.stdout)
+        for line in self._process.stdout:
+            yield line.decode(errors="replace").rstrip("\n")
 
     def write(self, data: bytes) -> None:
         assert self._process.stdin is not None

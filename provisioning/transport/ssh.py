@@ -12,10 +12,13 @@ from functools import partial
 from typing import Any
 
 from provisioning.errors import ConnectionLostError
-from provisioning.transport.base import Completed, OnOutput, Reached, Stream, decoded_lines
+from provisioning.transport.base import Completed, OnOutput, Reached, Stream
 from provisioning.transport.limits import begin, within
+from provisioning.transport.own_output import OwnOutput
 from provisioning.transport.tunnel import listening
 
+PIECE = 65536
+"""Bytes that are read at once."""
 HELD_SILENCE = 60
 """Seconds to wait for a line of a command that is kept running, and for the host to take one."""
 ANSWER = 30
@@ -23,22 +26,27 @@ ANSWER = 30
 
 
 class _HeldChannel:
-    def __init__(self, channel: Any, lost: Callable[[str], ConnectionLostError]) -> None:
+    def __init__(self, channel: Any, own: OwnOutput, lost: Callable[[str], ConnectionLostError]) -> None:
         self._channel = channel
+        self._pieces = own.pieces(partial(channel.recv, PIECE))
         self._lost = lost
 
     def lines(self) -> Iterator[str]:
+        begun = b""
         try:
-            yield from decoded_lines(self._channel.makefile("rb"))
+            for piece in self._pieces:
+                *whole, begun = (begun + piece).split(b"\n")
+                yield from (line.decode(errors="replace") for line in whole)
         except TimeoutError as error:
             raise self._lost(f"no answer for {HELD_SILENCE} s") from error
+        if begun:
+            yield begun.decode(errors="replace")
 
     def write(self, data: bytes) -> None:
         self._channel.sendall(data)
 
     def read(self) -> bytes:
-        chunk: bytes = self._channel.recv(65536)
-        return chunk
+        return next(self._pieces, b"")
 
     def finish(self) -> None:
         self._channel.shutdown_write()
@@ -62,17 +70,17 @@ class SshTransport:
         self, command: str, stdin: Iterable[bytes], *, timeout: float | None = None, on_output: OnOutput | None = None
     ) -> Completed:
         """Run `command`; see `Transport.execute`."""
-        channel = self._channel(timeout)
+        channel, own = self._channel(timeout), OwnOutput(command)
         errors: list[bytes] = []
         output: list[bytes] = []
         try:
             channel.settimeout(timeout)
-            begin(channel, command, timeout)
+            begin(channel, own.command, timeout)
             reader = threading.Thread(target=_collect, args=(channel, errors), daemon=True)
             reader.start()
             _feed(channel, stdin)
-            while chunk := channel.recv(65536):
-                (on_output or output.append)(chunk)
+            for piece in own.pieces(partial(channel.recv, PIECE)):
+                (on_output or output.append)(piece)
             reader.join(timeout=10)
             exit_code = channel.recv_exit_status() if channel.exit_status_ready() or self._alive() else -1
         except TimeoutError as error:
@@ -89,15 +97,15 @@ class SshTransport:
     @contextmanager
     def hold(self, command: str, stdin: bytes, *, silence: float | None = HELD_SILENCE) -> Iterator[_HeldChannel]:
         """Keep `command` running; see `Transport.hold`."""
-        channel = self._channel(silence)
+        channel, own = self._channel(silence), OwnOutput(command)
         channel.settimeout(silence)
         try:
             try:
-                begin(channel, command, silence)
+                begin(channel, own.command, silence)
                 channel.sendall(stdin)
             except (OSError, EOFError, _ssh_exception()) as error:
                 raise self._lost(str(error)) from error
-            yield _HeldChannel(channel, self._lost)
+            yield _HeldChannel(channel, own, self._lost)
         finally:
             channel.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -36,3 +37,11 @@ def test_without_curl_a_connection_is_tried() -> None:
     script = f"command() {{ return 1; }}\n{ANSWERS}\nanswers http://127.0.0.1:9/x"
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert "refused" in done.stdout.lower()
+
+
+def test_the_connection_is_tried_without_a_person_s_start_files(tmp_path: Path) -> None:
+    (tmp_path / ".bashrc").write_text("echo Welcome\n")
+    script = f"command() {{ return 1; }}\n{ANSWERS}\nanswers http://127.0.0.1:9/x"
+    over_ssh = {"HOME": str(tmp_path), "SSH_CLIENT": "192.0.2.1 1 22", "PATH": "/usr/bin:/bin", "LC_ALL": "de_DE.UTF-8"}
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, timeout=60, env=over_ssh)
+    assert done.stdout.strip() == "connect: Connection refused"
