@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from provisioning import pip_conf, uv
 from provisioning.host import as_account, quote
 from provisioning.places import MANAGER_RECORD, STATE
+from provisioning.replacing import require_replaceable
 from provisioning.resources import Directory, File, Product, Resource
 from provisioning.shell_reading import PYTHON_VERSION, show
 from provisioning.site import TOOLS, Site
@@ -119,6 +120,9 @@ def _add_paths(site: Site) -> str:
 
 def _environment(site: Site, script: str) -> Product:
     python, folders, paths = quote(site.environment_python), site.site_packages, _paths_file(site)
+    kind, remedy = "a Python environment", "move it away, or name another in environment.name"
+    require = require_replaceable(site.environment, ("pyvenv.cfg", "conda-meta"), kind, remedy)
+    replaceable = f"[ -e {UNFINISHED} ] || {{ {require}; }}"
     asked = as_account(site.account, site.home, f"{python} -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'")
     return Product(
         title=f"environment {site.environment}",
@@ -127,11 +131,13 @@ def _environment(site: Site, script: str) -> Product:
         f'[ -x {python} ] && [ ! -e {UNFINISHED} ] && python_version {python} && printf "%s %s" "$version" '
         f"\"$([ -L {paths} ] || ! [ -f {paths} ] || tr '\\n' ' ' <{paths})\"; :",
         state=" ".join((site.python, *folders)),
-        script=f"mkdir -p {STATE}; : >{UNFINISHED} || exit 1\n{script.rstrip()} || exit\nrm -f {UNFINISHED}\n",
+        script=f"{replaceable}\n"
+        f"mkdir -p {STATE}; : >{UNFINISHED} || exit 1\n{script.rstrip()} || exit\nrm -f {UNFINISHED}\n",
         job_name="environment",
         describe=lambda found: (
             f"create {site.environment} with Python {' and '.join((site.python, *folders))}, by {site.manager} "
             f"({site.manager_reason})" + (f"; replaces Python {found}" if found else "")
         ),
         removes=(site.environment, f"{site.home}/.cache/vllm-provisioning"),
+        undo_first=f"({replaceable}) >/dev/null || exit 0",
     )

@@ -17,6 +17,7 @@ from provisioning.copies.wanted import CONTROLLER
 from provisioning.host import as_account, quote
 from provisioning.masking import masked
 from provisioning.model_settings import AUTO, Model, name_of, require_own_folders
+from provisioning.replacing import require_replaceable
 from provisioning.resources import Directory, Product, Program, Resource
 from provisioning.resources.bundled_model import BundledModel
 from provisioning.resources.distributed_model import DistributedModel
@@ -93,11 +94,14 @@ def demo_revision() -> str:
 
 
 def _demo(site: Site, name: str, path: str) -> Product:
-    revision = demo_revision()
-    program = quote(_source())
+    revision, beside, remedy = demo_revision(), f"{path}.made", f"move it away, or give models/{name} another path"
+    program, place, made = map(quote, (_source(), path, beside))
+    # What lies beside, whole, was about to take the place: of the old one there may be only a part.
+    require = require_replaceable(path, (".revision",), "a demo model", remedy)
+    replaceable = f"[ -e {made}/.revision ] || {{ {require}; }}"
     train = (
-        f"set -e; {quote(site.environment_python)} -c {program} {quote(path)}; "
-        f"printf '%s\\n' {quote(revision)} >{quote(path)}/.revision"
+        f"set -e; {replaceable}; {quote(site.environment_python)} -c {program} {made}; "
+        f"printf '%s\\n' {quote(revision)} >{made}/.revision; rm -rf {place}; mv -T {made} {place}"
     )
     return Product(
         title=f"model {name}",
@@ -106,7 +110,8 @@ def _demo(site: Site, name: str, path: str) -> Product:
         script=as_account(site.account, site.home, train),
         job_name=f"model-{name}",
         describe=lambda found: f"train the demo model into {path} (about half a minute)",
-        removes=(path,),
+        removes=(path, beside),
+        undo_first=f"({replaceable}) >/dev/null || exit 0",
     )
 
 
