@@ -12,6 +12,7 @@ from provisioning.errors import ConfigurationError
 from provisioning.host_ranges import is_address
 from provisioning.init.found import Found
 from provisioning.local_path import local_path
+from provisioning.transport import ssh_config
 
 FILE = Path("~/.ssh/config")
 REMEDY = "Name hosts with --hosts instead."
@@ -28,7 +29,7 @@ def from_ssh_config(pattern: str = "*", file: Path = FILE) -> Found:
     known = [name for name in matching if is_address(name)]
     servers = [name for name in known if _user(config, name) == "git"]
     names = [name for name in known if name not in servers]
-    notes = _notes(text, servers, [name for name in matching if name not in known])
+    notes = _notes(servers, [name for name in matching if name not in known])
     if not names:
         fits = f" that matches {pattern!r}" if pattern != "*" else ""
         raise ConfigurationError(f"{file} names no host{fits}", cause="\n".join(notes), remedy=REMEDY)
@@ -42,20 +43,19 @@ def _names(text: str) -> list[str]:
     return [name for name in names if not set(name) & set("*?!")]
 
 
-def _notes(text: str, servers: list[str], odd: list[str]) -> list[str]:
+def _notes(servers: list[str], odd: list[str]) -> list[str]:
     """What is left out, and why."""
     why = ((servers, "for git is their user"), (odd, "for no host can have such a name"))
-    notes = [f"{', '.join(names)}: left out, {words}" for names, words in why if names]
-    if re.search(r"(?im)^\s*include\b", text):
-        notes.append("Include lines of ~/.ssh/config are followed neither here nor when connecting")
-    return notes
+    return [f"{', '.join(names)}: left out, {words}" for names, words in why if names]
 
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text("utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise ConfigurationError(f"{file} cannot be read", cause=error.strerror or str(error), remedy=REMEDY) from error
+        file.stat()
+        return "\n".join(ssh_config.lines(file, file.parent))
+    except (OSError, ValueError) as error:
+        cause = getattr(error, "strerror", "") or str(error)
+        raise ConfigurationError(f"{file} cannot be read", cause=cause, remedy=REMEDY) from error
 
 
 def _parsed(text: str, file: Path) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from provisioning.errors import ConfigurationError
 from provisioning.prompts import ask_secret
-from provisioning.transport import key_files, known_hosts
+from provisioning.transport import key_files, known_hosts, ssh_config
 from provisioning.transport.explaining import PASSPHRASE, Hop, is_refusal
 from provisioning.transport.limits import within
 from provisioning.transport.target import LOGIN, SshTarget, go_through
@@ -55,9 +55,10 @@ def new_connection(target: SshTarget) -> Any:
             user=target.user,
             port=target.port,
             connect_kwargs=connect_kwargs,
+            config=fabric.Config(ssh_config=ssh_config.load()),
         )
         go_through(connection, target)
-    except (paramiko.ssh_exception.ConfigParseError, ValueError) as error:
+    except (paramiko.ssh_exception.ConfigParseError, ValueError, OSError) as error:
         raise ConfigurationError(f"{target.name}: ~/.ssh/config cannot be used", cause=str(error)) from error
     return connection
 

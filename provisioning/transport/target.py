@@ -36,14 +36,14 @@ def go_through(connection: Any, target: SshTarget) -> None:
         values = {"h": connection.host, "p": connection.port, "r": connection.user, "n": target.address}
         connection.gateway = re.sub("%([hprn])", lambda token: str(values[token[1]]), proxy.command)
     elif proxy.jumps:
-        connection.gateway = _through(proxy.jumps)
+        connection.gateway = _through(proxy.jumps, connection.config)
 
 
-def _through(jumps: tuple[str, ...]) -> Any:
+def _through(jumps: tuple[str, ...], config: Any) -> Any:
     """The last of the jump hosts, each reached through the one before it."""
     import fabric
 
     hop = None
     for jump in jumps:
-        hop = fabric.Connection(jump, gateway=hop)
+        hop = fabric.Connection(jump, gateway=hop, config=config.clone())
     return hop

@@ -180,13 +180,15 @@ def test_a_port_where_nobody_listens_and_an_unknown_name(bookworm: Machine, cont
 
 
 def test_ssh_config_counts(bookworm: Machine, controller: Controller, proxy: Callable[[Machine], Proxy]) -> None:
-    """HostName, Port, User, IdentityFile and UserKnownHostsFile: the inventory has the name alone."""
+    """HostName, Port, User, IdentityFile, UserKnownHostsFile and Include: the inventory has the name alone."""
     line = proxy(bookworm)
     known = controller.home / "keys of hosts"
     known.write_text(f"[{line.address}]:{line.port} {bookworm.known_hosts.split(' ', 1)[1]}")
     config = ssh_config([bookworm], "operator").replace(f"Port {bookworm.port}", f"Port {line.port}")
     config = re.sub("UserKnownHostsFile .*", f'UserKnownHostsFile "{known}"', config)
-    (controller.ssh / "config").write_text(config)
+    (controller.ssh / "config").write_text("Include hosts.d/*\n")
+    (controller.ssh / "hosts.d").mkdir()
+    (controller.ssh / "hosts.d/lab").write_text(config)
     controller.write({"all": {"hosts": {bookworm.name: {}}}})
     output = controller.succeed("plan")
     assert "/home/operator/" in output, "User was not honoured"
