@@ -76,7 +76,10 @@ def _prepare(hop: Hop) -> None:
     connection.connect_timeout = timeout
     limits = {"banner_timeout": timeout + 5, "auth_timeout": timeout + LOGIN, "transport_factory": _prompt}
     passphrase = ask_secret("", variable=PASSPHRASE) if PASSPHRASE in os.environ else None
-    connection.connect_kwargs = {**dict(connection.connect_kwargs), **limits, "passphrase": passphrase}
+    # As ssh does, and Ansible with it: paramiko would give up, whatever key the agent has.
+    keys = [path for path in key_files.named(connection) if not key_files.unreadable(path)]
+    told = {**limits, "passphrase": passphrase, "key_filename": keys}
+    connection.connect_kwargs = {**dict(connection.connect_kwargs), **told}
     _check_host_key(hop)
 
 

@@ -66,6 +66,8 @@ class Hop:
             remedy = f"Load it with `ssh-add`, or put its passphrase into {PASSPHRASE}."
         else:
             keys = "ansible_user and ansible_ssh_private_key_file" if self.is_last else "its part of ~/.ssh/config"
+            if self.is_last and (named := self.target.private_key_file):
+                cause = key_files.unreadable(named) or cause
             remedy = f"Check {keys}, or copy your key there: ssh-copy-id {self._arguments}"
         return UnreachableError(
             f"{self.target.name}: {self.connection.user} is not let in at {self.place}", cause=cause, remedy=remedy

@@ -19,6 +19,16 @@ def locked(connection: Any) -> str:
     return next((path for path in _files(connection) if not opens(path, passphrase)), "")
 
 
+def unreadable(path: str) -> str:
+    """Why a key file cannot be read, as a sentence; "" where it can."""
+    try:
+        with open(os.path.expanduser(path), "rb") as file:
+            file.read(1)
+    except OSError as error:
+        return f"The key {path} cannot be read: {error.strerror}."
+    return ""
+
+
 def opens(path: str, passphrase: str | None) -> bool:
     """Whether a key file can be read with that passphrase. What is no key of a kind that is known needs none."""
     import paramiko
@@ -44,8 +54,13 @@ def _opens_as(kind: Any, path: str, passphrase: str) -> bool:
     return True
 
 
+def named(connection: Any) -> list[str]:
+    """The key files that are named for a `fabric.Connection`, in the inventory or in ~/.ssh/config."""
+    paths = connection.connect_kwargs.get("key_filename") or []
+    return [paths] if isinstance(paths, str) else paths
+
+
 def _files(connection: Any) -> Iterator[str]:
-    named = connection.connect_kwargs.get("key_filename") or []
-    for path in [named] if isinstance(named, str) else named or DEFAULTS:
+    for path in named(connection) or DEFAULTS:
         if os.path.isfile(file := os.path.expanduser(path)):
             yield file

@@ -176,6 +176,18 @@ def test_a_port_where_nobody_listens_and_an_unknown_name(bookworm: Machine, cont
     assert "no-such-host.invalid" in nameless.output
 
 
+def test_a_key_file_that_is_not_there_is_passed_over_as_ssh_does(bookworm: Machine, controller: Controller) -> None:
+    controller.know(bookworm.known_hosts)
+    (controller.ssh / "config").write_text(f"Host *\n    IdentityFile {controller.ssh}/gone\n")
+    missing = only(bookworm, ansible_ssh_private_key_file="~/.ssh/mislaid")
+    refused = controller.write(missing).run("plan")
+    assert refused.code == UNREACHABLE, refused.output
+    assert f"root is not let in at {bookworm.address}" in refused.output
+    assert "The key ~/.ssh/mislaid cannot be read: No such file or directory." in refused.output
+    shutil.copy(bookworm.key, controller.ssh / "id_ed25519")
+    controller.succeed("plan")
+
+
 # ~/.ssh/config
 
 
