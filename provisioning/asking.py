@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +46,10 @@ def askable(entries: Sequence[HostEntry], service: str = "") -> list[Askable]:
 
 def question(given: str, example: str) -> str:
     """The question, from standard input if need be. Raises `ConfigurationError`, with an example, for none."""
-    found = given if given not in ("", STDIN) else sys.stdin.buffer.read().decode(errors="replace").strip()
+    is_given = given not in ("", STDIN)
+    # An argument may hold bytes that are no text here, such as one that was typed in another encoding.
+    said = os.fsencode(given) if is_given else sys.stdin.buffer.read().strip()
+    found = said.decode(errors="replace")
     if not found:
         raise ConfigurationError("there is no question", remedy=f"For instance: {example}")
     return found

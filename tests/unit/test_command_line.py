@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioning import errors
+from provisioning import asking, errors
 from provisioning.command_line import command, whole_number
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 
@@ -172,6 +172,23 @@ def test_the_question_may_be_left_out(typed: list[str], said: str) -> None:
     assert said in done.stderr
     nothing = subprocess.run(program, input=" \n", capture_output=True, text=True, check=False, timeout=60)
     assert ("there is no question" in nothing.stderr) == ("no inventory" in said and "hello" not in typed)
+
+
+def test_a_terminal_that_knows_few_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    shown = invoke("infer", "--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "\\u2026" in shown.stdout
+    snippets = invoke("curl", "--hosts", "localhost", "--inventory", str(PROJECT / "inventory.yaml"))
+    assert (snippets.returncode, snippets.stderr) == (0, "")
+
+
+def test_bytes_that_are_no_text_are_shown_and_asked_all_the_same() -> None:
+    refused = invoke("chat", "--inventory", "\udcff.yaml", "a\udcff")
+    assert refused.returncode == ExitCode.CONFIGURATION
+    assert "there is no inventory \\udcff.yaml" in refused.stderr
+    assert asking.question("a\udcff", "") == "a\ufffd"
+    assert asking.question("天空", "") == "天空"
 
 
 def test_help_is_no_question() -> None:
