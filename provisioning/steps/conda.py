@@ -9,6 +9,7 @@ from provisioning.resources import Product, Resource
 from provisioning.site import Site
 from provisioning.templates import load
 
+BROKEN = "broken"
 INSTALLED = "installed"
 
 
@@ -29,11 +30,16 @@ def resources(site: Site) -> Iterator[Resource]:
     yield Product(
         title=f"miniconda {site.miniconda_path}",
         # Interrupted installations leave the marker that was laid before them. The account may not exist yet.
-        look=f"[ -e {path}/bin/conda ] && [ ! -e {path}.installing ] && {works}; :",
+        # One that is there and does not work may be a person's, with environments in it: `remove` is to leave it.
+        look=f'[ ! -d {path} ] || [ -e {path}.installing ] || [ -z "$(ls -A {path})" ] || '
+        f"{{ [ -e {path}/bin/conda ] && {works}; }} || echo {BROKEN}",
         state=INSTALLED,
         script=as_account(site.account, site.home, script),
         job_name="miniconda",
-        describe=lambda _: f"install {site.installer.file} into {site.miniconda_path} ({site.manager_reason})",
+        describe=lambda found: (
+            f"install {site.installer.file} into {site.miniconda_path} "
+            + ("again: the conda that is there does not work" if found else f"({site.manager_reason})")
+        ),
         removes=(site.miniconda_path, f"{site.home}/.cache/vllm-provisioning"),
         undo_first=as_account(site.account, site.home, f"{path}/bin/conda init --reverse {shells} >/dev/null 2>&1")
         + " || :",

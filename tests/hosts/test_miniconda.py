@@ -272,6 +272,23 @@ def test_condarc_is_merged_and_put_back(mirrors: Mirrors, machine: MachineFactor
     assert one.run("cat ~/.bashrc", user="operator").stdout.rstrip() == bashrc.rstrip()
 
 
+def test_one_that_does_not_work_is_mended_and_stays(
+    mirrors: Mirrors, machine: MachineFactory, provisioned: Provisioned
+) -> None:
+    """It is a person's: environments of theirs are in it."""
+    mirrors.machine = one = machine("bookworm", like=provisioned.machine)
+    conda = f"~/{mirrors.path}"
+    broken = f"mkdir -p {conda}/bin {conda}/envs/mine; echo '#!/gone/python' >{conda}/bin/conda"
+    one.run(f"{broken}; chmod +x {conda}/bin/conda", user="operator")
+    said = mirrors.manage(user="operator").succeed("provision")
+    assert "again: the conda that is there does not work" in said
+    one.run(f"test -d {conda}/envs/mine && {conda}/bin/conda --version", user="operator")
+    assert "nothing to do" in mirrors.controller.succeed("provision")
+    made = mirrors.controller.succeed("--dry", "remove")
+    assert "remove environment " in made
+    assert "remove miniconda " not in made
+
+
 def test_auto_falls_to_uv_and_stays_there(mirrors: Mirrors, machine: MachineFactory, provisioned: Provisioned) -> None:
     mirrors.machine = one = machine("bookworm", like=provisioned.machine)
     one.run(f"rm -rf /var/lib/vllm-provisioning/environment-manager {HOME}/venvs")
