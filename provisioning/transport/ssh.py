@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from provisioning.errors import ConnectionLostError
+from provisioning.transport import sessions
 from provisioning.transport.base import Completed, OnOutput, Reached, Stream
 from provisioning.transport.limits import begin, within
 from provisioning.transport.own_output import OwnOutput
@@ -121,13 +122,16 @@ class SshTransport:
 
     def dial(self, address: str, port: int) -> Stream:
         """Open a channel to there; see `Transport.dial`."""
+        from paramiko.common import OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
         from paramiko.ssh_exception import ChannelException
 
         transport = self._transport()
         try:
             channel: Stream = transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=ANSWER)
         except ChannelException as error:
-            raise ConnectionRefusedError(error.text) from error
+            forbids = error.code == OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+            words = f"{error.text}: sshd forbids tunnels (AllowTcpForwarding)" if forbids else error.text
+            raise ConnectionRefusedError(words) from error
         except (OSError, EOFError, _ssh_exception()) as error:
             raise self._lost(str(error)) from error
         return channel
@@ -171,7 +175,7 @@ class SshTransport:
     def _channel(self, patience: float | None = None) -> Any:
         transport = self._transport()
         try:
-            return transport.open_session(timeout=min(ANSWER, patience or ANSWER))
+            return sessions.opened(transport, self._name, min(ANSWER, patience or ANSWER))
         except (OSError, EOFError, _ssh_exception()) as error:
             raise self._lost(str(error)) from error
 
