@@ -17,6 +17,10 @@ NO_SUDO = {
         "Put it into PROVISION_SUDO_PASSWORD, or name a file in become_password_file; "
         "or connect as root (ansible_user: root).",
     ),
+    "terminal": (
+        "sudo wants a terminal (requiretty)",
+        "Put `Defaults !requiretty` into its settings by visudo, or connect as root (ansible_user: root).",
+    ),
     "forbidden": (
         "ansible_become is false",
         "Leave it out of the inventory, or connect as root (ansible_user: root).",
@@ -71,12 +75,19 @@ def _ask(host: Host, password: str | None) -> str:
 def _sudo(host: Host, answer: str, password: str | None) -> str:
     if answer in ("free", "password", "missing"):
         return answer
+    if "you must have a tty" in answer:
+        return "terminal"
     if password is not None:
         raise CommandError(
             f"{host.name}: sudo refuses the password",
-            cause=answer,
+            cause=_without_lecture(answer),
             remedy="Check PROVISION_SUDO_PASSWORD, or the file that become_password_file names.",
         )
     if (asked := host.sudo_password) is None:
         return "refused"
     return _sudo(host, _ask(host, asked), asked)
+
+
+def _without_lecture(answer: str) -> str:
+    said = [line for line in answer.splitlines() if line.startswith("sudo:")]
+    return "\n".join(said) or answer

@@ -134,3 +134,26 @@ def test_how_to_become_root(free: str, given: str | None, answer: str) -> None:
     right = {"PATH": "/usr/bin:/bin", "right": "it's $(a) `secret` 天 %s\\n"}
     done = subprocess.run([*AS_ANOTHER, "sh"], input=script, env=right, capture_output=True, text=True, check=True)
     assert done.stdout == answer
+
+
+LECTURE = "We trust you have received the usual lecture\n\n    #1) Respect the privacy of others.\n\n"
+
+
+@pytest.mark.parametrize("password", [None, "right"])
+def test_a_sudo_that_wants_a_terminal(password: str | None) -> None:
+    host = Host("web1", AsAnother())
+    becoming.settle(host, "sudo: sorry, you must have a tty to run sudo", password)
+    with pytest.raises(CommandError, match="this needs root") as caught:
+        host.run("true")
+    assert "requiretty" in str(caught.value.cause)
+    assert "!requiretty" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize(
+    "words", ["sudo: 1 incorrect password attempt", "me is not in the sudoers file.\nThis incident will be reported."]
+)
+def test_a_lecture_is_no_cause(words: str) -> None:
+    lecture = LECTURE if words.startswith("sudo:") else ""
+    with pytest.raises(CommandError, match="refuses the password") as caught:
+        becoming.settle(Host("web1", AsAnother()), lecture + words, "wrong")
+    assert caught.value.cause == words
