@@ -74,14 +74,19 @@ def read_secret_file(path: str) -> str:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask for a yes. Raises `DeclinedError` on anything else, and where nobody can answer and `--yes` was not given."""
+    """Ask for a yes. Raises `DeclinedError` on anything else, Ctrl-D too, and where nobody can answer without `--yes`."""
     if yes:
         return
     if not sys.stdin.isatty():
         raise DeclinedError("Nothing was changed: nobody is here to confirm.", remedy="Say it with --yes.")
     with _one_question_at_a_time:
-        if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
-            raise DeclinedError("Nothing was changed.")
+        try:
+            answer = input(f"{question} [y/N] ")
+        except EOFError:
+            print()
+            answer = ""
+    if answer.strip().lower() not in ("y", "yes"):
+        raise DeclinedError("Nothing was changed.")
 
 
 def ask(question: str, default: str, check: Callable[[str], None]) -> str:

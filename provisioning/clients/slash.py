@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from provisioning.asking import Askable
 from provisioning.clients.dialogue import Parameters
@@ -40,10 +40,10 @@ def model(talk: Talk, name: str) -> None:
     talk.say(f"asking {talk.dialogue.model} ({talk.asked.name})")
 
 
-def _listed(talk: Talk) -> list[str]:
-    lines = [f"{' *'[each is talk.asked]} {each.name:<24} {each.service.model}" for each in talk.services]
-    others = [f"  {talk.asked.name:<24} {name}" for name in talk.models() if name != talk.asked.service.model]
-    return lines + others
+def _listed(talk: Talk) -> Iterator[str]:
+    """The services, and then the other models of the present one: where it is down, others to turn to are known."""
+    yield from (f"{' *'[each is talk.asked]} {each.name:<24} {each.service.model}" for each in talk.services)
+    yield from (f"  {talk.asked.name:<24} {name}" for name in talk.models() if name != talk.asked.service.model)
 
 
 def _meant(talk: Talk, name: str) -> list[Askable]:
@@ -123,7 +123,7 @@ def obey(talk: Talk, line: str) -> bool:
     if not (command := COMMANDS.get(name)):
         raise ConfigurationError(
             f"there is no command /{name}",
-            cause=did_you_mean(name, [*COMMANDS, "bye"]),
+            cause=did_you_mean(f"/{name}", [f"/{each}" for each in (*COMMANDS, "bye")]),
             remedy="/help lists them. A space before it makes it a question.",
         )
     command(talk, argument.strip())

@@ -69,6 +69,7 @@ def test_questions_and_what_was_said_before(person: Terminal, server: OpenAiServ
     say(person, "qrs", "srq")
     assert [message["content"] for message in server.asked[-1]["messages"]] == ["be brief", "qrs"]
     say(person, "/nosuch", "there is no command /nosuch")
+    say(person, "/modle", 'Did you mean "/model"?')
     say(person, " /nosuch", "hcuson/")
     person.type(CTRL_D)
     assert person.end() == 0
@@ -124,6 +125,10 @@ def test_saved_and_loaded(person: Terminal, server: OpenAiServer, controller: Co
     person.wait_for("Replace it? [y/N]")
     person.type("n\r")
     person.wait_for("Nothing was changed.", PROMPT)
+    person.type("/save talk.json\r")
+    person.wait_for("Replace it? [y/N]")
+    person.type(CTRL_D)
+    person.wait_for("Nothing was changed.", PROMPT)
     say(person, "/clear", "Forgotten.")
     say(person, "/load talk.json", "2 messages")
     say(person, "cd", "dc")
@@ -143,6 +148,8 @@ def test_other_services_and_models(person: Terminal, server: OpenAiServer) -> No
     person.wait_for("asking other (here/down)", "other>")
     person.type("abc\r")
     person.wait_for("here: down does not answer at 127.0.0.1:1", "other>")
+    person.type("/model\r")
+    person.wait_for("here/demo", "* here/down", "down does not answer", "other>")
     say(person, "/model here/demo", "asking demo (here/demo)")
     say(person, "/model nosuch", "there is no service or model 'nosuch'")
     say(person, "abc", "cba")
@@ -161,3 +168,14 @@ def test_faults_end_an_answer_and_not_the_conversation(person: Terminal, server:
     assert said == ["abc", "cba", "break", "and on ", "xyz"]
     server.key = "another"
     say(person, "xyz", "demo refuses the API key")
+
+
+def test_one_question_at_a_terminal(controller: Controller) -> None:
+    """The answer steers no terminal, and a fault has a line of its own; what is piped is the answer as it is."""
+    asked = Terminal(controller, "chat", "m]2;x[cba")
+    assert asked.end() == 0
+    assert asked.output.endswith("abc[x;2]m\r\n")
+    cut = Terminal(controller, "chat", "break")
+    assert cut.end() == 6
+    assert "and on \r\n" in cut.output
+    assert "\x1b[31m" in controller.run("chat", "m13[\x1b").output
