@@ -74,7 +74,7 @@ def read_secret_file(path: str) -> str:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask for a yes. Raises `DeclinedError` on anything else, Ctrl-D too, and where nobody can answer without `--yes`."""
+    """Ask for a yes. Raises `DeclinedError` on anything else (Ctrl-D), and where nobody can answer, without `--yes`."""
     if yes:
         return
     if not sys.stdin.isatty():
