@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from hosts.controller import Controller
+from hosts.openai_server import OpenAiServer
 from hosts.terminal import Terminal
-from openai_server import OpenAiServer
 
 PROMPT = "demo>"
 CTRL_C, CTRL_D, ALT_ENTER, UP = "\x03", "\x04", "\x1b\r", "\x1b[A"
