@@ -14,6 +14,8 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 from invoke.util import helpline
 
+from provisioning import streams
+
 Groups = Mapping[str, Sequence[Any]]
 """Tasks under their headings, both in the order in which they are listed."""
 
@@ -44,6 +46,7 @@ class GroupedProgram(Program):
 
     def parse_tasks(self) -> None:
         """Parse; what cannot be parsed is told as all other errors are."""
+        streams.mend()
         with self._in_words():
             super().parse_tasks()
 

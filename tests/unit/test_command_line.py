@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -174,6 +176,29 @@ def test_the_question_may_be_left_out(typed: list[str], said: str) -> None:
     assert ("there is no question" in nothing.stderr) == ("no inventory" in said and "hello" not in typed)
 
 
+@pytest.mark.parametrize("redirected", ["<&-", ">&-", "<&- >&- 2>&-"])
+def test_streams_may_be_closed(redirected: str) -> None:
+    words = [str(Path(sys.executable).with_name("invoke")), "--search-root", str(PROJECT), "chat", "-i", "/nonexistent"]
+    done = subprocess.run(
+        ["sh", "-c", f"{shlex.join(words)} {redirected}"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == ExitCode.CONFIGURATION, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_cannot_be_shown_or_written_is_told() -> None:
+    """Letters that an encoding has not; and a full disk."""
+    program = [Path(sys.executable).with_name("invoke"), "--search-root", PROJECT]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    shown = subprocess.run([*program, "infer", "--help"], env=environment, capture_output=True, check=False, timeout=60)
+    assert shown.returncode == 0, shown.stderr
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*program, "schema"], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+    assert (done.returncode, done.stderr) == (1, "✗ standard output cannot be written\n    No space left on device\n")
+
+
 def test_help_is_no_question() -> None:
     assert "--max-tokens" in invoke("chat", "--help").stdout
 
@@ -233,7 +258,7 @@ def test_listing_tasks_imports_nothing_heavy() -> None:
     # Invoke's own configuration brings yaml along; what of ours reads inventories is not there.
     assert not imported & {"fabric", "paramiko", "pydantic", "rich", "openai", "jinja2", "tenacity"}
     ours = {name for name in modules if name.startswith("provisioning")}
-    assert ours <= {"provisioning", "provisioning.command_line", "provisioning.invoke_program"}
+    assert ours <= {"provisioning", *(f"provisioning.{name}" for name in ("command_line", "invoke_program", "streams"))}
 
 
 def test_a_broken_pipe_is_no_error() -> None:
