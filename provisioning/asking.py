@@ -52,9 +52,13 @@ def question(given: str, example: str) -> str:
 
 
 class OpenHosts:
-    """The hosts that are asked: each is connected to once, when it is first needed, and let go at the end."""
+    """The hosts that are asked: each is connected to once, when it is first needed, and let go at the end.
 
-    def __init__(self) -> None:
+    `patient`: see `fleet.open_host`.
+    """
+
+    def __init__(self, *, patient: bool = True) -> None:
+        self._patient = patient
         self._hosts: dict[str, Host] = {}
 
     def __enter__(self) -> OpenHosts:
@@ -69,5 +73,5 @@ class OpenHosts:
     def of(self, asked: Askable) -> Host:
         """Give the host that a service is on."""
         if asked.entry.name not in self._hosts:
-            self._hosts[asked.entry.name] = fleet.open_host(asked.entry)
+            self._hosts[asked.entry.name] = fleet.open_host(asked.entry, patient=self._patient)
         return self._hosts[asked.entry.name]

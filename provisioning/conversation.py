@@ -55,7 +55,7 @@ def _talk(services: Sequence[Askable], max_tokens: int) -> ExitCode:
     from provisioning.clients.prompt import Prompt
     from provisioning.clients.talk import Talk
 
-    with OpenHosts() as hosts:
+    with OpenHosts(patient=False) as hosts:  # somebody waits, who may ask again
         talk = Talk(services, hosts, Dialogue(parameters=Parameters(max_tokens=max_tokens)))
         prompt = Prompt(lambda: slash.completions(talk))
         talk.say(f"asking {talk.dialogue.model} ({talk.asked.name}); /help says what else there is")
