@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 
@@ -18,9 +20,10 @@ from provisioning.spelling import did_you_mean
 
 def help_(talk: Talk, _: str) -> None:
     """Show these lines."""
-    for name, command in COMMANDS.items():
-        talk.say(f"/{name:<8} {command.__doc__}")
-    talk.say('Alt-Enter begins a new line, and """ begins and ends several. Ctrl-C stops an answer.')
+    width = max(40, shutil.get_terminal_size().columns - 1)
+    lines = [f"/{name:<8} {command.__doc__}" for name, command in COMMANDS.items()]
+    for line in (*lines, 'Alt-Enter begins a new line, and """ begins and ends several. Ctrl-C stops an answer.'):
+        talk.say(textwrap.fill(line, width, subsequent_indent=" " * 10))
 
 
 def model(talk: Talk, name: str) -> None:

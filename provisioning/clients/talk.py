@@ -37,8 +37,10 @@ class Talk:
             if reason == "length":
                 limit = self.parameters()["max_tokens"]
                 self.say(f"(cut off after {limit} tokens: /set max_tokens, or ask it to go on)")
+            elif not said:
+                self.say("(an empty answer)")
         except KeyboardInterrupt:
-            self.say("(stopped; what has come is kept)")
+            self.say("(stopped; what has come is kept)" if said else "(stopped)")
         finally:
             if said:
                 self.dialogue.exchange(question, "".join(said))

@@ -68,6 +68,8 @@ def test_questions_and_what_was_said_before(person: Terminal, server: OpenAiServ
     say(person, "/clear", "Forgotten.")
     say(person, "qrs", "srq")
     assert [message["content"] for message in server.asked[-1]["messages"]] == ["be brief", "qrs"]
+    say(person, "empty", "(an empty answer)")
+    say(person, "/help", "(HOST/SERVICE) or model from now on;", "          without a name, list them.")
     say(person, "/nosuch", "there is no command /nosuch")
     say(person, "/modle", 'Did you mean "/model"?')
     say(person, " /nosuch", "hcuson/")
@@ -170,12 +172,9 @@ def test_faults_end_an_answer_and_not_the_conversation(person: Terminal, server:
     say(person, "xyz", "demo refuses the API key")
 
 
-def test_one_question_at_a_terminal(controller: Controller) -> None:
-    """The answer steers no terminal, and a fault has a line of its own; what is piped is the answer as it is."""
-    asked = Terminal(controller, "chat", "m]2;x[cba")
+def test_one_question(controller: Controller) -> None:
+    """The answer steers no terminal, and what broke it off has a line of its own."""
+    asked = Terminal(controller, "chat", "m]2;x[\x1bcba")
     assert asked.end() == 0
     assert asked.output.endswith("abc[x;2]m\r\n")
-    cut = Terminal(controller, "chat", "break")
-    assert cut.end() == 6
-    assert "and on \r\n" in cut.output
-    assert "\x1b[31m" in controller.run("chat", "m13[\x1b").output
+    assert "and on \n✗ here: demo does not answer" in controller.run("chat", "break").output
