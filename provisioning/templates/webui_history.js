@@ -72,8 +72,10 @@ const chats = {
             if (shown.scrollHeight - shown.clientHeight - shown.scrollTop < 50) this.atEnd = true;
             top = shown.scrollTop;
         });
-        const grown = () => this.atEnd && shown.scrollTo(0, shown.scrollHeight);
-        new MutationObserver(grown).observe(shown, { childList: true, subtree: true, characterData: true });
+        const sizes = new ResizeObserver(() => this.atEnd && shown.scrollTo(0, shown.scrollHeight));
+        const watch = () => [...shown.children].forEach((part) => sizes.observe(part));
+        new MutationObserver(watch).observe(shown, { childList: true });
+        watch();
     },
 
     // Give what a new conversation begins with.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from .browser import Chat, answered, ask, box, chromium
+from .browser import Chat, answered, ask, box, choose, chromium
 from .controller import Controller
 from .openai_server import OpenAiServer
 from .system import free_port
@@ -27,7 +27,8 @@ def server() -> Iterator[OpenAiServer]:
 @pytest.fixture(scope="module")
 def page(server: OpenAiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """The page for a service of this machine, which gives back what it is asked, backwards."""
-    told = {"models": {"demo": {"method": "demo"}}, "services": {"demo": {"model": "demo", "port": server.port}}}
+    services = {name: {"model": "demo", "port": port} for name, port in (("demo", server.port), ("down", 1))}
+    told = {"models": {"demo": {"method": "demo"}}, "services": services}
     controller = Controller(tmp_path_factory.mktemp("controller") / "home")
     controller.write({"all": {"hosts": {"here": {"ansible_connection": "local"}}, "vars": told}})
     port = free_port()
@@ -71,3 +72,7 @@ def test_who_reads_what_came_before_is_not_pulled_down(page: Page) -> None:
     assert page.evaluate(f"{LIST}.scrollTop") <= top
     page.locator("button.stop-button").click()
     page.locator("button.submit-button").wait_for()
+    choose(page, "down")
+    ask(page, "abc")
+    page.get_by_text("once it is back").wait_for()
+    page.wait_for_function(at_end)
