@@ -86,7 +86,7 @@ def command(body: Body) -> Body:
         except OSError as error:
             if error.errno not in streams.FULL:
                 raise
-            file = error.filename or "standard output"
+            file = error.filename or "standard output, or a file,"
             show(ProvisioningError(f"{file} cannot be written", cause=error.strerror or ""))
             os._exit(ExitCode.FAILED)  # Python would try once more to write, and say so at length
         if code:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,6 +138,9 @@ def test_saved_and_loaded(person: Terminal, server: OpenAiServer, controller: Co
     assert len(server.asked[-1]["messages"]) == 4
     say(person, "/load talk.md", "talk.md is no conversation that /save wrote as JSON")
     say(person, "/save /nonexistent/x", "cannot be written", "No such file")
+    subprocess.run(["prlimit", "--pid", str(person.process.pid), "--fsize=0"], check=True)  # as on a full disk
+    say(person, "ef", "fe")
+    say(person, "/save full.json", "full.json cannot be written")
 
 
 def test_other_services_and_models(person: Terminal, server: OpenAiServer) -> None:
