@@ -182,3 +182,11 @@ def test_one_question(controller: Controller) -> None:
     assert asked.end() == 0
     assert asked.output.endswith("abc[x;2]m\r\n")
     assert "and on \n✗ here: demo does not answer" in controller.run("chat", "break").output
+
+
+def test_ctrl_d_at_a_question_for_a_password_is_none(controller: Controller) -> None:
+    asked = Terminal(controller, "webui", "--service", "down", "--user", "mei")
+    asked.wait_for("password for mei on the chat page: ")
+    asked.type(CTRL_D)
+    assert asked.end() == 3
+    assert "--user wants a password, and there is none" in asked.output
