@@ -45,6 +45,8 @@ def askable(entries: Sequence[HostEntry], service: str = "") -> list[Askable]:
 
 def question(given: str, example: str) -> str:
     """The question, from standard input if need be. Raises `ConfigurationError`, with an example, for none."""
+    if given in ("", STDIN) and sys.stdin.isatty():
+        print("Type the question; Ctrl-D on a line of its own ends it.", file=sys.stderr)
     found = given if given not in ("", STDIN) else sys.stdin.buffer.read().decode(errors="replace").strip()
     if not found:
         raise ConfigurationError("there is no question", remedy=f"For instance: {example}")

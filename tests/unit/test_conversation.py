@@ -184,6 +184,15 @@ def test_one_question(controller: Controller) -> None:
     assert "and on \n✗ here: demo does not answer" in controller.run("chat", "break").output
 
 
+def test_a_question_that_is_typed_as_standard_input(controller: Controller) -> None:
+    """It is asked for: nothing else would say that somebody waits."""
+    asked = Terminal(controller, "chat", "-")
+    asked.wait_for("Type the question; Ctrl-D on a line of its own ends it.")
+    asked.type(f"abc\r{CTRL_D}")
+    assert asked.end() == 0
+    assert "cba" in asked.news
+
+
 def test_ctrl_d_at_a_question_for_a_password_is_none(controller: Controller) -> None:
     asked = Terminal(controller, "webui", "--service", "down", "--user", "mei")
     asked.wait_for("password for mei on the chat page: ")
