@@ -180,7 +180,7 @@ def test_one_question(controller: Controller) -> None:
     """The answer steers no terminal, and what broke it off has a line of its own."""
     asked = Terminal(controller, "chat", "m]2;x[\x1bcba")
     assert asked.end() == 0
-    assert asked.output.endswith("abc[x;2]m\r\n")
+    assert asked.output.endswith("abc�[x;2]m\r\n")
     assert "and on \n✗ here: demo does not answer" in controller.run("chat", "break").output
 
 
