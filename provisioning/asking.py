@@ -47,6 +47,8 @@ def askable(entries: Sequence[HostEntry], service: str = "") -> list[Askable]:
 def question(given: str, example: str) -> str:
     """The question, from standard input if need be. Raises `ConfigurationError`, with an example, for none."""
     is_given = given not in ("", STDIN)
+    if not is_given and sys.stdin.isatty():
+        print("Type the question; Ctrl-D on a line of its own ends it.", file=sys.stderr)
     # An argument may hold bytes that are no text here, such as one that was typed in another encoding.
     said = os.fsencode(given) if is_given else sys.stdin.buffer.read().strip()
     found = said.decode(errors="replace")
@@ -56,9 +58,13 @@ def question(given: str, example: str) -> str:
 
 
 class OpenHosts:
-    """The hosts that are asked: each is connected to once, when it is first needed, and let go at the end."""
+    """The hosts that are asked: each is connected to once, when it is first needed, and let go at the end.
 
-    def __init__(self) -> None:
+    `patient`: see `fleet.open_host`.
+    """
+
+    def __init__(self, *, patient: bool = True) -> None:
+        self._patient = patient
         self._hosts: dict[str, Host] = {}
 
     def __enter__(self) -> OpenHosts:
@@ -73,5 +79,5 @@ class OpenHosts:
     def of(self, asked: Askable) -> Host:
         """Give the host that a service is on."""
         if asked.entry.name not in self._hosts:
-            self._hosts[asked.entry.name] = fleet.open_host(asked.entry)
+            self._hosts[asked.entry.name] = fleet.open_host(asked.entry, patient=self._patient)
         return self._hosts[asked.entry.name]

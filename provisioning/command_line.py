@@ -18,6 +18,8 @@ from invoke.parser.context import ParserContext
 from invoke.parser.parser import Parser
 from invoke.tasks import Task
 
+from provisioning import streams
+
 Body = TypeVar("Body", bound=Callable[..., Any])
 
 SHARED = {
@@ -65,6 +67,7 @@ def command(body: Body) -> Body:
                 if "rolling" in signature.parameters:
                     options["rolling"] = {name: options.pop(name) for name in _ROLLING if name in options}
                 code = body(*args, **options)
+            sys.stdout.flush()
         except ProvisioningError as error:
             show(error)
             code = error.exit_code
@@ -80,6 +83,12 @@ def command(body: Body) -> Body:
             os._exit(ExitCode.INTERRUPTED)
         except BrokenPipeError:
             os._exit(ExitCode.OK)  # the reader of our output has left (`… | head`)
+        except OSError as error:
+            if error.errno not in streams.FULL:
+                raise
+            file = error.filename or "standard output, or a file,"
+            show(ProvisioningError(f"{file} cannot be written", cause=error.strerror or ""))
+            os._exit(ExitCode.FAILED)  # Python would try once more to write, and say so at length
         if code:
             sys.exit(int(code))
 

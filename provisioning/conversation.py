@@ -13,7 +13,7 @@ from provisioning.errors import ExitCode, ProvisioningError
 from provisioning.given_secrets import require_api_keys
 from provisioning.inventory import HostEntry
 from provisioning.outcome import DONE, Outcome
-from provisioning.screen import console
+from provisioning.screen import console, harmless, to_output
 from provisioning.server_environment import url
 
 FIRST_QUESTION = "天空为什么是蓝色的？"
@@ -35,8 +35,15 @@ def chat(path: str, hosts: str, service: str, question: str, max_tokens: int) ->
         return _talk([first, *(each for each in askable(entries) if each != first)], max_tokens)
     if len({each.entry.name for each in found}) > 1:
         print(f"asking {first.entry.name} (choose with --hosts)", file=sys.stderr)
-    for text in _answer(first, question, max_tokens):
-        print(text, end="", flush=True)
+    said = False
+    try:
+        for text in _answer(first, question, max_tokens):
+            said = True
+            print(to_output(text), end="", flush=True)
+    except ProvisioningError:
+        if said:
+            print()  # what is wrong is not to stand behind half an answer
+        raise
     print()
     return ExitCode.OK
 
@@ -48,7 +55,7 @@ def _talk(services: Sequence[Askable], max_tokens: int) -> ExitCode:
     from provisioning.clients.prompt import Prompt
     from provisioning.clients.talk import Talk
 
-    with OpenHosts() as hosts:
+    with OpenHosts(patient=False) as hosts:  # somebody waits, who may ask again
         talk = Talk(services, hosts, Dialogue(parameters=Parameters(max_tokens=max_tokens)))
         prompt = Prompt(lambda: slash.completions(talk))
         talk.say(f"asking {talk.dialogue.model} ({talk.asked.name}); /help says what else there is")
@@ -90,6 +97,6 @@ def introduce(entries: Sequence[HostEntry], outcomes: Sequence[Outcome]) -> list
             if outcome.status == "changed":
                 screen.print(f"  ? {FIRST_QUESTION}\n  ", end="")
                 for text in _answer(asked, FIRST_QUESTION, 200):
-                    screen.print(text, end="")
+                    screen.print(harmless(text), end="")
                 screen.print()
     return lines

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -15,6 +13,8 @@ from invoke.collection import Collection
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 from invoke.util import helpline
+
+from provisioning import streams
 
 Groups = Mapping[str, Sequence[Any]]
 """Tasks under their headings, both in the order in which they are listed."""
@@ -104,15 +104,8 @@ def grouped(groups: Groups) -> Collection:
     Invoke offers no such hook to the tasks that it loads, and `invoke` is to do the same as `./run`: so the one program
     that it has becomes ours.
     """
-    _print_anything()
+    streams.mend()
     program: Any = invoke.main.program
     program.__class__ = GroupedProgram
     program.groups = groups
     return Collection(*chain.from_iterable(groups.values()))
-
-
-def _print_anything() -> None:
-    """Let no character end a run: terminals of other encodings know few, and a name may hold bytes that are no text."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a test may have put something else in its place
-            stream.reconfigure(errors="backslashreplace")

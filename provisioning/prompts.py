@@ -15,14 +15,14 @@ from provisioning.errors import DeclinedError, ProvisioningError
 from provisioning.masking import hide
 
 _one_question_at_a_time = threading.Lock()
-_answers: dict[str, str] = {}
-"""What was typed, for each question."""
+_answers: dict[str, str | None] = {}
+"""What was typed, for each question; None for Ctrl-D."""
 _hiding: list[list[Any]] = []
 """How the terminal was, while a secret is typed."""
 
 
 def ask_secret(what: str, *, variable: str, fits: Callable[[str], bool] = lambda secret: True) -> str | None:
-    """Take a secret from the environment, or ask at the terminal (once a run); None where nobody can answer.
+    """Take a secret from the environment, or ask at the terminal (once a run); None where nobody can answer, or will.
 
     What is typed and does not fit is asked for again, as ssh does: three times in all.
     """
@@ -36,10 +36,14 @@ def ask_secret(what: str, *, variable: str, fits: Callable[[str], bool] = lambda
         return _answers[what]
 
 
-def _typed(what: str, fits: Callable[[str], bool]) -> str:
+def _typed(what: str, fits: Callable[[str], bool]) -> str | None:
     typed = ""
     for hint in ("", " (that was not it)", " (nor was that)"):
-        typed = hide(_type_hidden(f"{what}{hint}: "))
+        try:
+            typed = hide(_type_hidden(f"{what}{hint}: "))
+        except EOFError:
+            print(file=sys.stderr)
+            return None
         if fits(typed):
             break
     return typed
@@ -74,14 +78,19 @@ def read_secret_file(path: str) -> str:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask for a yes. Raises `DeclinedError` on anything else, and where nobody can answer and `--yes` was not given."""
+    """Ask for a yes. Raises `DeclinedError` on anything else (Ctrl-D), and where nobody can answer, without `--yes`."""
     if yes:
         return
     if not sys.stdin.isatty():
         raise DeclinedError("Nothing was changed: nobody is here to confirm.", remedy="Say it with --yes.")
     with _one_question_at_a_time:
-        if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
-            raise DeclinedError("Nothing was changed.")
+        try:
+            answer = input(f"{question} [y/N] ")
+        except EOFError:
+            print()
+            answer = ""
+    if answer.strip().lower() not in ("y", "yes"):
+        raise DeclinedError("Nothing was changed.")
 
 
 def ask(question: str, default: str, check: Callable[[str], None]) -> str:

@@ -18,6 +18,16 @@ UNSEEN = {**dict.fromkeys(STEERING, "�"), **dict.fromkeys((7, 8, 11, 12, 13))}
 """What would steer a terminal or turn a line around, for hosts' words are shown; rich leaves out the last, too."""
 
 
+def harmless(text: str) -> str:
+    """Give a model's words for a terminal, which they are not to command: a model may say anything."""
+    return text.translate(UNSEEN)
+
+
+def to_output(text: str) -> str:
+    """Give a model's words for standard output: as they are, unless a person reads them there."""
+    return harmless(text) if sys.stdout.isatty() else text
+
+
 def console(*, stderr: bool = False) -> Console:
     """Give a console that shows text as it is, be it a host's, a model's or a person's: `[x]` and `:100:` mean nothing.
 

@@ -7,7 +7,6 @@ input: it ends with it.
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ from typing import Any
 
 from invoke.context import Context
 
-from provisioning import fleet, webui_address
+from provisioning import fleet, streams, webui_address
 from provisioning.asking import askable
 from provisioning.clients.chat import api_key
 from provisioning.commands import load
@@ -143,9 +142,7 @@ def _program(command: list[str], told: dict[str, Any]) -> Iterator[subprocess.Po
 
 
 def _serve(page: subprocess.Popen[str], options: Options) -> ExitCode:
-    # A terminal that is closed, and `kill`, end it as Ctrl-C does: tunnels and program with it.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    streams.end_as_by_ctrl_c()  # tunnels and program with it
     try:
         assert page.stdout is not None
         if not (line := page.stdout.readline()):

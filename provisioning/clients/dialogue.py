@@ -25,7 +25,7 @@ class Parameters(BaseModel):
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
-    seed: int | None = None
+    seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | None = None
     ignore_eos: bool | None = None
 
     def told(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,10 +92,15 @@ def _history() -> History:
     """The file, which nobody else can read; where it cannot be written, lines are remembered until the end."""
     from prompt_toolkit.history import FileHistory, InMemoryHistory
 
+    class Kept(FileHistory):
+        def store_string(self, string: str) -> None:
+            with suppress(OSError):  # a full disk: the line itself is not lost
+                super().store_string(string)
+
     file = history_file()
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError:
         return InMemoryHistory()
-    return FileHistory(file)
+    return Kept(file)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
+import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from provisioning.asking import Askable
 from provisioning.clients.dialogue import Parameters
@@ -18,9 +20,10 @@ from provisioning.spelling import did_you_mean
 
 def help_(talk: Talk, _: str) -> None:
     """Show these lines."""
-    for name, command in COMMANDS.items():
-        talk.say(f"/{name:<8} {command.__doc__}")
-    talk.say('Alt-Enter begins a new line, and """ begins and ends several. Ctrl-C stops an answer.')
+    width = max(40, shutil.get_terminal_size().columns - 1)
+    lines = [f"/{name:<8} {command.__doc__}" for name, command in COMMANDS.items()]
+    for line in (*lines, 'Alt-Enter begins a new line, and """ begins and ends several. Ctrl-C stops an answer.'):
+        talk.say(textwrap.fill(line, width, subsequent_indent=" " * 10))
 
 
 def model(talk: Talk, name: str) -> None:
@@ -40,10 +43,10 @@ def model(talk: Talk, name: str) -> None:
     talk.say(f"asking {talk.dialogue.model} ({talk.asked.name})")
 
 
-def _listed(talk: Talk) -> list[str]:
-    lines = [f"{' *'[each is talk.asked]} {each.name:<24} {each.service.model}" for each in talk.services]
-    others = [f"  {talk.asked.name:<24} {name}" for name in talk.models() if name != talk.asked.service.model]
-    return lines + others
+def _listed(talk: Talk) -> Iterator[str]:
+    """The services, and then the other models of the present one: where it is down, others to turn to are known."""
+    yield from (f"{' *'[each is talk.asked]} {each.name:<24} {each.service.model}" for each in talk.services)
+    yield from (f"  {talk.asked.name:<24} {name}" for name in talk.models() if name != talk.asked.service.model)
 
 
 def _meant(talk: Talk, name: str) -> list[Askable]:
@@ -123,7 +126,7 @@ def obey(talk: Talk, line: str) -> bool:
     if not (command := COMMANDS.get(name)):
         raise ConfigurationError(
             f"there is no command /{name}",
-            cause=did_you_mean(name, [*COMMANDS, "bye"]),
+            cause=did_you_mean(f"/{name}", [f"/{each}" for each in (*COMMANDS, "bye")]),
             remedy="/help lists them. A space before it makes it a question.",
         )
     command(talk, argument.strip())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from contextlib import closing
 
@@ -11,9 +10,7 @@ from provisioning.clients import chat
 from provisioning.clients.dialogue import Dialogue
 from provisioning.errors import ProvisioningError
 from provisioning.report import Report
-
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""What could move the cursor or command the terminal: a model may say anything."""
+from provisioning.screen import harmless
 
 
 class Talk:
@@ -40,8 +37,10 @@ class Talk:
             if reason == "length":
                 limit = self.parameters()["max_tokens"]
                 self.say(f"(cut off after {limit} tokens: /set max_tokens, or ask it to go on)")
+            elif not said:
+                self.say("(an empty answer)")
         except KeyboardInterrupt:
-            self.say("(stopped; what has come is kept)")
+            self.say("(stopped; what has come is kept)" if said else "(stopped)")
         finally:
             if said:
                 self.dialogue.exchange(question, "".join(said))
@@ -60,7 +59,7 @@ class Talk:
                             reason = str(end.value)
                             break
                         said.append(piece)
-                        print(CONTROLS.sub("", piece), end="", flush=True)
+                        print(harmless(piece), end="", flush=True)
         finally:
             if said:
                 print()

@@ -28,6 +28,7 @@ from provisioning.outcome import Outcome
 from provisioning.progress import Sending
 from provisioning.report import Report
 from provisioning.resources.base import Tell
+from provisioning.screen import to_output
 from provisioning.transfer import Said
 from provisioning.wheel_store import sha256_of
 from provisioning.with_model import with_model
@@ -126,7 +127,7 @@ def _prompt(wanted: Wanted, prompt: str, *, dry: bool) -> ExitCode:
         answer = json.loads(result.removeprefix(RESULT))
         if "error" in answer:
             raise ConfigurationError(f"the question cannot be answered: {answer['error']}")
-        print(answer["answer"])
+        print(to_output(answer["answer"]))
     return ExitCode.OK
 
 

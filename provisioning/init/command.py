@@ -11,7 +11,7 @@ from typing import Any
 
 from invoke.context import Context
 
-from provisioning import doctor, fleet, inventory
+from provisioning import doctor, fleet, inventory, streams
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
 from provisioning.findings import OK
 from provisioning.init import place, proposal, questions, text
@@ -57,6 +57,7 @@ def init(ctx: Context, output: str, *, yes: bool, **told: Any) -> ExitCode:
     flags = Flags(**told, asks=sys.stdin.isatty() and not yes)
     flags.check()
     target = place.choose(output)
+    streams.end_as_by_ctrl_c()  # and leave no draft
     found = _found(flags)
     for note in found.notes:
         console().print(note, style="yellow")

@@ -47,8 +47,15 @@ class Draft:
         self.path = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
 
     def write(self, text: str) -> None:
-        """Replace the draft's text."""
-        self.path.write_text(text, "utf-8")
+        """Replace the draft's text. Raises ConfigurationError where there is no room for it."""
+        try:
+            self.path.write_text(text, "utf-8")
+        except OSError as error:
+            raise self.unwritten(error) from error
+
+    def unwritten(self, error: OSError) -> ConfigurationError:
+        """Say that it cannot be written, and why."""
+        return ConfigurationError(f"{label_of(self.target)} cannot be written", cause=error.strerror or str(error))
 
     def put(self) -> None:
         """Give it its name. Raises ConfigurationError where something has come to have that name meanwhile."""
@@ -79,7 +86,7 @@ def draft(target: Path) -> Iterator[Draft]:
     except OSError as error:
         if error.filename not in (str(made.path), str(target)):
             raise
-        raise ConfigurationError(f"{label_of(target)} cannot be written", cause=error.strerror or str(error)) from error
+        raise made.unwritten(error) from error
     except KeyboardInterrupt:
         raise Interrupted("Nothing was written.") from None
     finally:

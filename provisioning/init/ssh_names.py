@@ -39,7 +39,7 @@ def from_ssh_config(pattern: str = "*", file: Path = FILE) -> Found:
 def _names(text: str) -> list[str]:
     """All hosts that `Host` lines name, in their order. (paramiko's get_hostnames fails where there is a Match.)"""
     lines = re.findall(r"(?im)^[ \t]*host(?:[ \t]*=[ \t]*|[ \t]+)(.+)$", text)
-    names = dict.fromkeys(name for line in lines for name in shlex.split(line))
+    names = dict.fromkeys(name for line in lines for name in shlex.split(line, comments=True))
     return [name for name in names if not set(name) & set("*?!")]
 
 

@@ -20,7 +20,11 @@ SAMPLING: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("max_tokens", "top_k", "seed"), (int,)),
     "ignore_eos": (bool,),
 }
-"""The sampling parameters that a line may have, and what they are: vLLM knows their ranges."""
+"""The sampling parameters that a line may have, and what they are: vLLM knows their ranges, but for those of a seed."""
+WIDEST = 1 << 63
+"""Beyond it a whole number has more than 64 bits: as a seed, torch would take it for the end of all."""
+NEWER = "max_completion_tokens"
+"""What OpenAI's API has come to call `max_tokens`."""
 NAMES = ("id", "custom_id")
 
 
@@ -142,6 +146,8 @@ def _text(value: object, name: str, least: int = 1) -> str:
 
 def _sampling(body: dict[str, object]) -> dict[str, object]:
     found = {name: body[name] for name in SAMPLING if body.get(name) is not None}
+    if body.get(NEWER) is not None:
+        found["max_tokens"] = body[NEWER]
     for name, value in found.items():
         if not isinstance(value, SAMPLING[name]) or (isinstance(value, bool) and bool not in SAMPLING[name]):
             kind = (
@@ -152,4 +158,6 @@ def _sampling(body: dict[str, object]) -> dict[str, object]:
                 else "true or false"
             )
             raise MalformedError(f"`{name}` is not {kind}")
+        if isinstance(value, int) and not -WIDEST <= value < WIDEST:
+            raise MalformedError(f"`{name}` is too large a number")
     return found

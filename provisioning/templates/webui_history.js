@@ -4,6 +4,7 @@ const chats = {
     PREFIX: "vllm-chat:",
     current: null,
     shown: null, // the element that lists them
+    atEnd: true, // whether its end is in sight
     began: false, // whether there has been anything to keep: a page that loads shows nothing at first
 
     // crypto.randomUUID is for HTTPS and loopback only.
@@ -28,6 +29,7 @@ const chats = {
             open();
         });
         window.addEventListener("storage", () => this.show());
+        this.follow(document.querySelector("#conversation .bubble-wrap"));
         this.choose(sessionStorage.getItem(this.PREFIX) ?? this.fresh());
         if (this.messages().length) open();
         if (!this.isNarrow()) this.toggle();
@@ -50,6 +52,7 @@ const chats = {
 
     choose(id) {
         this.current = id;
+        this.atEnd = true;
         sessionStorage.setItem(this.PREFIX, id);
         this.show();
     },
@@ -59,6 +62,20 @@ const chats = {
     toggle: () => document.querySelector(".sidebar .toggle-button").click(),
     fold() {
         if (this.isNarrow()) this.toggle();
+    },
+
+    // Keep the end of the conversation in sight while it grows, unless its reader has scrolled up.
+    follow(shown) {
+        let top = 0;
+        shown.addEventListener("scroll", () => {
+            if (shown.scrollTop < top) this.atEnd = false;
+            if (shown.scrollHeight - shown.clientHeight - shown.scrollTop < 50) this.atEnd = true;
+            top = shown.scrollTop;
+        });
+        const sizes = new ResizeObserver(() => this.atEnd && shown.scrollTo(0, shown.scrollHeight));
+        const watch = () => [...shown.children].forEach((part) => sizes.observe(part));
+        new MutationObserver(watch).observe(shown, { childList: true });
+        watch();
     },
 
     // Give what a new conversation begins with.
@@ -78,6 +95,7 @@ const chats = {
 
     // Write down what the open conversation has become; an empty one is forgotten.
     keep(messages) {
+        if (messages.at(-1)?.role === "user") this.atEnd = true;
         this.began ||= messages.length > 0;
         if (!this.began || JSON.stringify(messages) === JSON.stringify(this.messages())) return;
         if (!messages.length) localStorage.removeItem(this.PREFIX + this.current);
@@ -98,3 +116,15 @@ const chats = {
         }
     },
 };
+
+// Gradio would send an empty question.
+for (const kind of ["keypress", "click"]) {
+    const listen = (event) => {
+        const sends = event.key === "Enter" ? !event.shiftKey : event.target.closest(".submit-button");
+        const box = event.target.closest(".gr-group:has(> .gr-group textarea)")?.querySelector("textarea");
+        if (!sends || box?.value.trim() !== "") return;
+        event.preventDefault();
+        event.stopImmediatePropagation();
+    };
+    document.addEventListener(kind, listen, true);
+}

@@ -143,6 +143,7 @@ def chatbot(i18n: gradio.I18n) -> gradio.Chatbot:
         latex_delimiters=FORMULAS,
         reasoning_tags=[("<think>", "</think>")],
         allow_tags=False,  # those that HTML does not know are shown as they are
+        autoscroll=False,  # it pulls down whoever reads what came before: see webui_history.js
         feedback_options=None,
         scale=1,
         elem_id="conversation",

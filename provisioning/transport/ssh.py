@@ -116,7 +116,10 @@ class SshTransport:
 
         Fabric's own listens some time after it has said so, and lets its clients wait for ever where nobody answers.
         """
-        self.dial(address, port).close()
+        try:
+            self.dial(address, port).close()
+        except ConnectionLostError:  # unnoticed, while nothing was asked: it is made anew
+            self.dial(address, port).close()
         with listening(local_port, partial(self.dial, address, port)) as listens_at:
             yield f"127.0.0.1:{listens_at}"
 

@@ -16,6 +16,7 @@ from provisioning import fleet, inventory
 from .controller import Controller, Done
 from .inventories import host_variables, ssh_config
 from .machine import ADMIN_PASSWORD, Machine
+from .openai_server import OpenAiServer
 from .proxy import Proxy
 from .terminal import Terminal
 
@@ -324,3 +325,29 @@ def test_sudo_that_lectures_asks_and_wants_a_terminal(machine: Callable[..., Mac
     refused = controller.run("plan", PROVISION_SUDO_PASSWORD=ADMIN_PASSWORD)
     assert refused.code == 1, refused.output
     assert "tty" in refused.output
+
+
+# A conversation through a tunnel
+
+
+def test_a_conversation_outlives_its_connection_and_tells_at_once_that_there_is_none(
+    bookworm: Machine, controller: Controller, proxy: Callable[[Machine], Proxy]
+) -> None:
+    """The machine shares this one's network: what listens here is its service."""
+    line = proxy(bookworm)
+    with OpenAiServer() as server:
+        told = {"models": {"demo": {"method": "demo"}}, "services": {"demo": {"model": "demo", "port": server.port}}}
+        person = Terminal(controller.manage(bookworm, through=line, **told), "chat")
+        person.wait_for("demo>")
+        for question in ("abc", "def"):
+            person.type(f"{question}\r")
+            person.wait_for(question[::-1], "demo>")
+            line.cut()
+        line.refusing = True
+        person.type("ghi\r")
+        person.wait_for("cannot connect", "demo>", timeout=60)  # half of what others wait for a host that was there
+        line.refusing = False
+        person.type("ghi\r")
+        person.wait_for("ihg", "demo>")
+        person.type("/bye\r")
+        assert person.end() == 0, person.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
@@ -50,10 +51,13 @@ def test_questions_at_a_terminal(bookworm: Machine, controller: Controller) -> N
 def test_who_stops_answering_leaves_nothing(bookworm: Machine, controller: Controller) -> None:
     controller.know(bookworm.known_hosts)
     (controller.ssh / "config").write_text(ssh_config([bookworm]))
-    terminal = Dialogue(controller, "init", "--hosts", bookworm.name)
-    terminal.expect("[auto]: ")
-    assert terminal.interrupt() == INTERRUPTED, terminal.output
-    assert "Interrupted. Nothing was written." in terminal.output
+    for number in (signal.SIGINT, signal.SIGHUP):
+        terminal = Dialogue(controller, "init", "--hosts", bookworm.name)
+        terminal.expect("[auto]: ")
+        terminal.process.send_signal(number)
+        assert terminal.end() == INTERRUPTED, terminal.output
+        assert "Interrupted. Nothing was written." in terminal.output
+        assert files(controller) == set()
     terminal = Dialogue(controller, "init")
     terminal.expect("[localhost]: ")
     terminal.press_ctrl_d()

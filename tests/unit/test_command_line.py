@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -191,6 +192,26 @@ def test_bytes_that_are_no_text_are_shown_and_asked_all_the_same() -> None:
     assert asking.question("天空", "") == "天空"
 
 
+@pytest.mark.parametrize("redirected", ["<&-", ">&-", "<&- >&- 2>&-"])
+def test_streams_may_be_closed(redirected: str) -> None:
+    words = [str(Path(sys.executable).with_name("invoke")), "--search-root", str(PROJECT), "chat", "-i", "/nonexistent"]
+    done = subprocess.run(
+        ["sh", "-c", f"{shlex.join(words)} {redirected}"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == ExitCode.CONFIGURATION, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_cannot_be_written_is_told() -> None:
+    program = [Path(sys.executable).with_name("invoke"), "--search-root", PROJECT]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*program, "schema"], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+    assert done.returncode == 1
+    assert done.stderr == "✗ standard output, or a file, cannot be written\n    No space left on device\n"
+
+
 def test_help_is_no_question() -> None:
     assert "--max-tokens" in invoke("chat", "--help").stdout
 
@@ -250,7 +271,7 @@ def test_listing_tasks_imports_nothing_heavy() -> None:
     # Invoke's own configuration brings yaml along; what of ours reads inventories is not there.
     assert not imported & {"fabric", "paramiko", "pydantic", "rich", "openai", "jinja2", "tenacity"}
     ours = {name for name in modules if name.startswith("provisioning")}
-    assert ours <= {"provisioning", "provisioning.command_line", "provisioning.invoke_program"}
+    assert ours <= {"provisioning", *(f"provisioning.{name}" for name in ("command_line", "invoke_program", "streams"))}
 
 
 def test_a_broken_pipe_is_no_error() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any
 
 import pytest
 from hosts.controller import Controller
+from hosts.openai_server import OpenAiServer
 from hosts.terminal import Terminal
-from openai_server import OpenAiServer
 
 PROMPT = "demo>"
 CTRL_C, CTRL_D, ALT_ENTER, UP = "\x03", "\x04", "\x1b\r", "\x1b[A"
@@ -68,7 +69,10 @@ def test_questions_and_what_was_said_before(person: Terminal, server: OpenAiServ
     say(person, "/clear", "Forgotten.")
     say(person, "qrs", "srq")
     assert [message["content"] for message in server.asked[-1]["messages"]] == ["be brief", "qrs"]
+    say(person, "empty", "(an empty answer)")
+    say(person, "/help", "(HOST/SERVICE) or model from now on;", "          without a name, list them.")
     say(person, "/nosuch", "there is no command /nosuch")
+    say(person, "/modle", 'Did you mean "/model"?')
     say(person, " /nosuch", "hcuson/")
     person.type(CTRL_D)
     assert person.end() == 0
@@ -124,12 +128,19 @@ def test_saved_and_loaded(person: Terminal, server: OpenAiServer, controller: Co
     person.wait_for("Replace it? [y/N]")
     person.type("n\r")
     person.wait_for("Nothing was changed.", PROMPT)
+    person.type("/save talk.json\r")
+    person.wait_for("Replace it? [y/N]")
+    person.type(CTRL_D)
+    person.wait_for("Nothing was changed.", PROMPT)
     say(person, "/clear", "Forgotten.")
     say(person, "/load talk.json", "2 messages")
     say(person, "cd", "dc")
     assert len(server.asked[-1]["messages"]) == 4
     say(person, "/load talk.md", "talk.md is no conversation that /save wrote as JSON")
     say(person, "/save /nonexistent/x", "cannot be written", "No such file")
+    subprocess.run(["prlimit", "--pid", str(person.process.pid), "--fsize=0"], check=True)  # as on a full disk
+    say(person, "ef", "fe")
+    say(person, "/save full.json", "full.json cannot be written")
 
 
 def test_other_services_and_models(person: Terminal, server: OpenAiServer) -> None:
@@ -143,6 +154,8 @@ def test_other_services_and_models(person: Terminal, server: OpenAiServer) -> No
     person.wait_for("asking other (here/down)", "other>")
     person.type("abc\r")
     person.wait_for("here: down does not answer at 127.0.0.1:1", "other>")
+    person.type("/model\r")
+    person.wait_for("here/demo", "* here/down", "down does not answer", "other>")
     say(person, "/model here/demo", "asking demo (here/demo)")
     say(person, "/model nosuch", "there is no service or model 'nosuch'")
     say(person, "abc", "cba")
@@ -161,3 +174,28 @@ def test_faults_end_an_answer_and_not_the_conversation(person: Terminal, server:
     assert said == ["abc", "cba", "break", "and on ", "xyz"]
     server.key = "another"
     say(person, "xyz", "demo refuses the API key")
+
+
+def test_one_question(controller: Controller) -> None:
+    """The answer steers no terminal, and what broke it off has a line of its own."""
+    asked = Terminal(controller, "chat", "m]2;x[\x1bcba")
+    assert asked.end() == 0
+    assert asked.output.endswith("abc�[x;2]m\r\n")
+    assert "and on \n✗ here: demo does not answer" in controller.run("chat", "break").output
+
+
+def test_a_question_that_is_typed_as_standard_input(controller: Controller) -> None:
+    """It is asked for: nothing else would say that somebody waits."""
+    asked = Terminal(controller, "chat", "-")
+    asked.wait_for("Type the question; Ctrl-D on a line of its own ends it.")
+    asked.type(f"abc\r{CTRL_D}")
+    assert asked.end() == 0
+    assert "cba" in asked.news
+
+
+def test_ctrl_d_at_a_question_for_a_password_is_none(controller: Controller) -> None:
+    asked = Terminal(controller, "webui", "--service", "down", "--user", "mei")
+    asked.wait_for("password for mei on the chat page: ")
+    asked.type(CTRL_D)
+    assert asked.end() == 3
+    assert "--user wants a password, and there is none" in asked.output

@@ -27,6 +27,12 @@ def _read(*lines: bytes, system: str = "", after: int = 0) -> list[Question | Ma
         ({"prompt": "天空?", "temperature": 0, "max_tokens": 3}, [USER], {"temperature": 0, "max_tokens": 3}, {}),
         ({"custom_id": "a", "body": {"messages": [USER], "seed": 1}}, [USER], {"seed": 1}, {"custom_id": "a"}),
         ({"prompt": "天空?", "ignore_eos": True, "top_p": None}, [USER], {"ignore_eos": True}, {}),
+        (
+            {"custom_id": "a", "body": {"messages": [USER], "max_completion_tokens": 5}},
+            [USER],
+            {"max_tokens": 5},
+            {"custom_id": "a"},
+        ),
     ],
 )
 def test_what_a_line_asks(line: object, messages: object, sampling: object, names: object) -> None:
@@ -55,6 +61,7 @@ def test_what_a_line_asks(line: object, messages: object, sampling: object, name
         (b'{"prompt": "a", "max_tokens": 1.5}', "`max_tokens` is not a whole number"),
         (b'{"prompt": "a", "temperature": true}', "`temperature` is not a number"),
         (b'{"prompt": "a", "ignore_eos": 1}', "`ignore_eos` is not true or false"),
+        (b'{"prompt": "a", "seed": 9223372036854775808}', "`seed` is too large a number"),
     ],
 )
 def test_malformed_lines_are_told_with_number_and_cause(line: bytes, words: str) -> None:

@@ -70,7 +70,7 @@ Host gpu1 gpu2 *.example.com !bad
 host=db "quoted"
 Host github.com
     User git
-Host a_ e/f
+Host a_ e/f  # a comment, as OpenSSH has it
 Match host gpu1
     Port 2222
 Host *

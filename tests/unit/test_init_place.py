@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 from pathlib import Path
 
@@ -33,6 +34,17 @@ def test_nothing_that_is_there_is_overwritten(there: str) -> None:
     with pytest.raises(ConfigurationError, match="is there already") as caught:
         place.choose("")
     assert "--output other.yaml" in caught.value.remedy
+
+
+def test_a_full_disk_is_told() -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(ConfigurationError, match="cannot be written"), place.draft(Path("x.yaml")) as draft:
+            draft.write("all:\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(Path().iterdir())
 
 
 @pytest.mark.parametrize("links", [True, False])

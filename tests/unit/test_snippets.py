@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from openai_server import OpenAiServer
+from hosts.openai_server import OpenAiServer
 
 from provisioning.clients.snippets import Endpoint, snippets
 

@@ -13,7 +13,10 @@ TOO_LONG = "This model's maximum context length is 200 tokens. However, you requ
 
 
 class OpenAiServer:
-    """Answers with what it was asked, backwards; `long` never ends, `break` hangs up, `too long` is refused."""
+    """Answers with what it was asked, backwards; `long` never ends, `empty` gets nothing, `break` hangs up.
+
+    `too long` is refused.
+    """
 
     def __init__(self, key: str = "") -> None:
         """`key`: who does not bring it is refused."""
@@ -62,6 +65,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if not self._may_come():
             return
+        if self.path == "/tokenize":  # as behind a gateway
+            self._send(404, {"error": {"message": "Not Found", "type": "NotFoundError"}})
+            return
         self.owner.asked.append(body)
         question = body["messages"][-1]["content"]
         if question == "too long":
@@ -88,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._piece("and on ")
             time.sleep(0.02)
         if question != "break":
-            for letter in question[::-1]:
+            for letter in question[::-1] if question != "empty" else "":
                 self._piece(letter)
             self._piece("", "length" if "cut" in question else "stop")
             self._chunk("data: [DONE]\n\n")
