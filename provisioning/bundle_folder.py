@@ -10,9 +10,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from provisioning.accounts import as_account
 from provisioning.bundle import COMPILED, MANIFEST, UNFINISHED, BundledFile, nanoseconds, require_plain
 from provisioning.errors import CommandError, ConfigurationError
-from provisioning.host import Host, as_account, quote
+from provisioning.host import Host, quote
 from provisioning.transport.local import LocalTransport
 from provisioning.wheel_store import Store, Wheel, sha256_of
 

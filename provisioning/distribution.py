@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from provisioning.accounts import network_environment
 from provisioning.copies.place import SourceLostError
 from provisioning.copies.wanted import CONTROLLER, Copy, Wanted
 from provisioning.errors import CommandError, UnreachableError
-from provisioning.host import Host, network_environment
+from provisioning.host import Host
 from provisioning.resources.base import Tell
 from provisioning.transport.local import LocalTransport
 

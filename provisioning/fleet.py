@@ -10,10 +10,11 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from provisioning import steps
+from provisioning.accounts import network_environment
 from provisioning.batches import ALL_AT_ONCE, Batch, Rollout
 from provisioning.endings import Endings
 from provisioning.errors import ConfigurationError, ExitCode, ProvisioningError
-from provisioning.host import Host, network_environment
+from provisioning.host import Host
 from provisioning.inventory import HostEntry
 from provisioning.masking import hide
 from provisioning.outcome import Outcome

@@ -7,7 +7,6 @@ no process list, and arrives byte for byte.
 from __future__ import annotations
 
 import base64
-import os
 import secrets
 import shlex
 from collections.abc import Callable, Iterable
@@ -18,17 +17,14 @@ from itertools import chain
 from provisioning import becoming
 from provisioning.echo import Echo
 from provisioning.errors import CommandError
-from provisioning.shell_reading import HOME_OF
 from provisioning.transport.base import Completed, Held, OnOutput, Transport, pieces
 
 quote = shlex.quote
 
 # `eval` rather than `sh -s`: the whole script has been read when its first command runs, so no command can eat its
 # tail. Its last line says that it is whole: what a cut connection left of a script is not run.
-_END = "# the end of the script"
-_RUN = (
-    f'script=$(cat); case $script in *"{_END}") eval "$script" ;; *) echo "only a part arrived" >&2; exit 255 ;; esac'
-)
+END = "# the end of the script"
+RUN = f'script=$(cat); case $script in *"{END}") eval "$script" ;; *) echo "only a part arrived" >&2; exit 255 ;; esac'
 
 OVER = 124
 """Exit code of what took too long."""
@@ -106,7 +102,7 @@ class Host:
         self.round_trips += 1
         completed = self.transport.execute(
             command,
-            pieces(preamble + f"{self._environment}{script}\n{_END}".encode(errors="surrogateescape")),
+            pieces(preamble + f"{self._environment}{script}\n{END}".encode(errors="surrogateescape")),
             timeout=timeout or self._silence_timeout,
             on_output=on_output,
         )
@@ -123,7 +119,7 @@ class Host:
             cause, remedy = becoming.NO_SUDO[self.sudo]
             raise CommandError(f"{self.name}: this needs root, and sudo cannot be used", cause=cause, remedy=remedy)
         if not as_root or self.sudo == "none":
-            return f"exec {_shell(_RUN, limit)}", b""
+            return f"exec {_shell(RUN, limit)}", b""
         command, preamble = _with_sudo(self.sudo_password if self.sudo == "password" else None, limit)
         return f"exec {command}", preamble.encode(errors="surrogateescape")
 
@@ -137,13 +133,13 @@ class Host:
         if sudo == "none":
             return script
         command, preamble = _with_sudo(self.known_sudo_password() if sudo == "password" else None, limit)
-        whole = quote(f"{preamble}{self._environment}{script}\n{_END}")
+        whole = quote(f"{preamble}{self._environment}{script}\n{END}")
         return f"[ \"$sudo_answer\" != {sudo} ] || printf '%s\\n' {whole} | {command}"
 
     def hold_command(self, *, as_root: bool = True) -> tuple[str, bytes]:
         """Give the command line and standard input of a shell whose input stays open after its script: one line."""
         command, preamble = self._command(as_root)
-        return command.replace(_RUN, 'IFS= read -r script && eval "$script"'), preamble
+        return command.replace(RUN, 'IFS= read -r script && eval "$script"'), preamble
 
     def keep(self, script: str, *, as_root: bool = True, silence: float | None = 60) -> AbstractContextManager[Held]:
         """Run a script and keep it running, its input open; see `Transport.hold`. It shows in no process list."""
@@ -184,9 +180,9 @@ def _with_sudo(password: str | None, limit: int | None = None) -> tuple[str, str
     sudo reads a password line only if it needs one, so what it may leave is skipped up to a random line.
     """
     if password is None:
-        return f"sudo -n -- {_shell(_RUN, limit)}", ""
+        return f"sudo -n -- {_shell(RUN, limit)}", ""
     marker = secrets.token_hex(8)
-    skip = f'while IFS= read -r line && [ "$line" != {marker} ]; do :; done; {_RUN}'
+    skip = f'while IFS= read -r line && [ "$line" != {marker} ]; do :; done; {RUN}'
     return f"sudo -S -p '' -- {_shell(skip, limit)}", f"{password}\n{marker}\n"
 
 
@@ -196,50 +192,3 @@ def _decoded(completed: Completed) -> Result:
         completed.stdout.decode(errors="surrogateescape"),
         completed.stderr.decode(errors="replace"),
     )
-
-
-NETWORK_VARIABLES = (
-    *("http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"),
-    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_CERT", "PIP_TRUSTED_HOST"),
-    *("PIP_PROXY", "PIP_DEFAULT_TIMEOUT", "UV_OFFLINE", "UV_PYTHON_DOWNLOADS"),
-)
-"""How a host reaches the network: these pass sudo and changes of account, nothing else does."""
-
-
-def network_environment() -> str:
-    """Give shell that sets this machine's network variables; sudo would drop them."""
-    pairs = ((name, os.environ[name]) for name in NETWORK_VARIABLES if name in os.environ)
-    return "".join(f"export {name}={quote(value)}\n" for name, value in pairs)
-
-
-# Prints shell that sets the same variables: their values may hold passwords of proxies and indexes.
-_EXPORTS = (
-    f"for name in {' '.join(NETWORK_VARIABLES)}; do "
-    r"""eval "value=\${$name-}"; [ -z "$value" ] || """
-    r"""printf "export %s='%s'\n" "$name" "$(printf %s "$value" | sed "s/'/'\\\\''/g")"; done"""
-)
-
-
-def looking_as(account: str, group: str, script: str) -> str:
-    """Root shell that looks as another account: of one command, and without a session in the host's log each time.
-
-    An account that does not exist yet has no eyes of its own; then root looks.
-    """
-    name = quote(account)
-    return (
-        f"{HOME_OF}look={quote(script)}\nif home_of {name}; then "
-        f'exec setpriv --reuid={name} --regid={quote(group)} --init-groups /bin/sh -c "$look"; '
-        'else exec /bin/sh -c "$look"; fi'
-    )
-
-
-def as_account(account: str, home: str, command: str, *, before: str = "") -> str:
-    """Shell that runs `command` as the account that serves, from a root shell, with that account's own HOME.
-
-    Only a few variables pass: root's HOME, XDG folders and conda settings are not the account's. `before` is root shell
-    that prints what the account's shell is to run first. All of it goes through a pipe, for a command line shows.
-    """
-    variables = f'HOME={quote(home)} USER={quote(account)} LOGNAME={quote(account)} PATH="$PATH" LANG=C.UTF-8'
-    script = f"{_EXPORTS}; {before + '; ' if before else ''}printf '%s\\n' {quote(command)} {quote(_END)}"
-    return f"{{ {script}; }} | runuser -u {quote(account)} -- env -i {variables} /bin/sh -c {quote(_RUN)}"

@@ -12,11 +12,12 @@ from typing import Any
 from invoke.context import Context
 
 from provisioning import commands, converge, fitting, fleet, job, lock, uv
+from provisioning.accounts import as_account
 from provisioning.bundle import Bundle
 from provisioning.bundle_folder import Folder, Source
 from provisioning.errors import CommandError, ConfigurationError, ExitCode, ProvisioningError
 from provisioning.fetching import Fetching
-from provisioning.host import Host, as_account, quote
+from provisioning.host import Host, quote
 from provisioning.inventory import HostEntry
 from provisioning.inventory_file import PROJECT
 from provisioning.local_path import local_path

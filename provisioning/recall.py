@@ -17,10 +17,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from provisioning import ahead, becoming, reads
+from provisioning.accounts import network_environment
 from provisioning.data_folder import data_folder
 from provisioning.errors import ExitCode
 from provisioning.facts import Asked
-from provisioning.host import Host, network_environment
+from provisioning.host import Host
 from provisioning.masking import masked
 from provisioning.outcome import Outcome
 from provisioning.parallel import all_succeed

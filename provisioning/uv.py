@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from provisioning.host import as_account, quote
+from provisioning.accounts import as_account
+from provisioning.host import quote
 from provisioning.site import TOOLS, Site
 from provisioning.templates import text
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from provisioning.accounts import as_account
 from provisioning.errors import CommandError, UnreachableError
-from provisioning.host import Host, Result, as_account, quote
+from provisioning.host import Host, Result, quote
 from provisioning.resources.base import Tell
 from provisioning.resources.packages import Packages
 from provisioning.templates.download_records import OURS

@@ -8,10 +8,11 @@ from __future__ import annotations
 import posixpath
 import time
 
+from provisioning.accounts import as_account
 from provisioning.copies.place import Place, SourceLostError, asking_the_source
 from provisioning.copies.taker import Taker
 from provisioning.errors import CommandError, ConnectionLostError
-from provisioning.host import as_account, quote
+from provisioning.host import quote
 from provisioning.resources.base import Tell
 from provisioning.templates.download_records import OURS
 from provisioning.transfer import Part, Transfer

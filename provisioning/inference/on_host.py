@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from provisioning import converge, job, made, probe, readiness, server_environment
+from provisioning.accounts import as_account
 from provisioning.errors import JobError, ProvisioningError
 from provisioning.figures import size
-from provisioning.host import Host, as_account, quote
+from provisioning.host import Host, quote
 from provisioning.inference.cache import Cache
 from provisioning.inference.progress import Answering
 from provisioning.resources import Program

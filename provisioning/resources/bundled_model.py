@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from functools import partial
 
+from provisioning.accounts import as_account, looking_as
 from provisioning.bundle import MODELS, Bundle, BundledFile, nanoseconds
-from provisioning.host import Host, as_account, looking_as, quote
+from provisioning.host import Host, quote
 from provisioning.progress import Sending
 from provisioning.resources.base import Difference, Resource, Tell
 from provisioning.sending import send

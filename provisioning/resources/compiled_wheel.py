@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from provisioning import free_space, job
+from provisioning.accounts import as_account
 from provisioning.builders import BUILDERS
 from provisioning.errors import CommandError, IncompatibleError
-from provisioning.host import Host, as_account, quote
+from provisioning.host import Host, quote
 from provisioning.places import STATE
 from provisioning.progress import Compiling
 from provisioning.resources.base import Difference, Resource, Tell

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from provisioning.accounts import looking_as
 from provisioning.errors import ProvisioningError
-from provisioning.host import Host, looking_as, quote
+from provisioning.host import Host, quote
 from provisioning.resources.base import Difference, Resource, Tell
 from provisioning.templates import text
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provisioning.host import as_account, quote
+from provisioning.accounts import as_account
+from provisioning.host import quote
 from provisioning.resources import Product, Resource
 from provisioning.site import Site
 from provisioning.templates import load

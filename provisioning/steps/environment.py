@@ -6,7 +6,8 @@ import posixpath
 from collections.abc import Iterator
 
 from provisioning import pip_conf, uv
-from provisioning.host import as_account, quote
+from provisioning.accounts import as_account
+from provisioning.host import quote
 from provisioning.places import MANAGER_RECORD, STATE
 from provisioning.replacing import require_replaceable
 from provisioning.resources import Directory, File, Product, Resource

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from provisioning import controller_download, given_secrets, uv
+from provisioning.accounts import as_account
 from provisioning.clients import demo_model
 from provisioning.copies.taker import private_folder
 from provisioning.copies.wanted import CONTROLLER
-from provisioning.host import as_account, quote
+from provisioning.host import quote
 from provisioning.masking import masked
 from provisioning.model_settings import AUTO, Model, name_of, require_own_folders
 from provisioning.replacing import require_replaceable

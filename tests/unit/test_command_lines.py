@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from sites import site
 
 from provisioning import probe, steps, uv
-from provisioning.host import as_account, quote
+from provisioning.accounts import as_account
+from provisioning.host import quote
 from provisioning.resources import Product
 from provisioning.resources.apt_mirror import AptMirror
 from provisioning.server_answers import ANSWERS

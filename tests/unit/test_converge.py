@@ -23,7 +23,7 @@ from provisioning.errors import (
     UnreachableError,
 )
 from provisioning.fleet import exit_code
-from provisioning.host import _END, _RUN
+from provisioning.host import END, RUN
 from provisioning.lock import Lock
 from provisioning.outcome import Change, Outcome
 from provisioning.resources import Difference, Directory
@@ -176,11 +176,11 @@ def test_a_script_that_arrived_in_part_is_not_run() -> None:
     """A line that breaks while a script is sent would else run what came: `rm -rf /srv/old` cut after `/srv`."""
     import subprocess
 
-    script = "echo ran; echo 天; rm -rf /nowhere/at/all\n" + "# long\n" * 20 + _END
+    script = "echo ran; echo 天; rm -rf /nowhere/at/all\n" + "# long\n" * 20 + END
     encoded = script.encode()
     for length in [*range(0, len(encoded), 11), len(encoded) - 1]:
-        cut = subprocess.run(["/bin/sh", "-c", _RUN], input=encoded[:length], capture_output=True, check=False)
+        cut = subprocess.run(["/bin/sh", "-c", RUN], input=encoded[:length], capture_output=True, check=False)
         assert cut.stdout == b"", length
         assert cut.returncode == 255
-    whole = subprocess.run(["/bin/sh", "-c", _RUN], input=encoded, capture_output=True, check=False)
+    whole = subprocess.run(["/bin/sh", "-c", RUN], input=encoded, capture_output=True, check=False)
     assert (whole.returncode, whole.stdout) == (0, "ran\n天\n".encode())
