@@ -75,7 +75,7 @@ done
     for source in $sources; do case $source in files | systemd) ;; *) accounts= ;; esac; done
 done </etc/nsswitch.conf || accounts=
 for session in /run/vllm/*/session; do
-    pid=; [ ! -r "$session" ] || read -r pid began <"$session"
+    pid=; [ ! -f "$session" ] || read -r pid began <"$session"  # a FIFO of the account that serves would never end
     [ -n "$pid" ] && [ -d "/proc/$pid" ] || services=
 done
 printf '%s\n' "hardware=$hardware" "software=$software" "accounts=$accounts" "services=$services"
