@@ -133,7 +133,16 @@ def _message(message: object, name: str) -> dict[str, str]:
     if not isinstance(message, dict):
         raise MalformedError(f"{name} is not an object")
     role, content = message.get("role"), message.get("content")
+    if isinstance(content, list):
+        content = "\n".join(_part(part, name) for part in content)
     return {"role": _text(role, f"the role of {name}"), "content": _text(content, f"the content of {name}", least=0)}
+
+
+def _part(part: object, name: str) -> str:
+    """The text of a part; vLLM's server, too, puts each on lines of its own."""
+    if not isinstance(part, dict) or part.get("type") != "text":
+        raise MalformedError(f"the content of {name} has a part that is no text")
+    return _text(part.get("text"), f"a part of {name}", least=0)
 
 
 def _text(value: object, name: str, least: int = 1) -> str:
@@ -160,4 +169,14 @@ def _sampling(body: dict[str, object]) -> dict[str, object]:
             raise MalformedError(f"`{name}` is not {kind}")
         if isinstance(value, int) and not -WIDEST <= value < WIDEST:
             raise MalformedError(f"`{name}` is too large a number")
-    return found
+    return {**found, **_stop(body)}
+
+
+def _stop(body: dict[str, object]) -> dict[str, object]:
+    """What ends an answer, if a line says so. Raises MalformedError also for one that wants several answers."""
+    if body.get("n") not in (None, 1):
+        raise MalformedError("`n` is not 1: a line has one answer")
+    if (stop := body.get("stop")) is None:
+        return {}
+    stops = stop if isinstance(stop, list) else [stop]
+    return {"stop": [_text(each, "`stop`") for each in stops]}

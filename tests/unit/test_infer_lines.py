@@ -33,6 +33,9 @@ def _read(*lines: bytes, system: str = "", after: int = 0) -> list[Question | Ma
             {"max_tokens": 5},
             {"custom_id": "a"},
         ),
+        ({"prompt": "天空?", "stop": "。", "n": 1}, [USER], {"stop": ["。"]}, {}),
+        ({"prompt": "天空?", "stop": ["a", "b"]}, [USER], {"stop": ["a", "b"]}, {}),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "天空?"}]}]}, [USER], {}, {}),
     ],
 )
 def test_what_a_line_asks(line: object, messages: object, sampling: object, names: object) -> None:
@@ -62,6 +65,9 @@ def test_what_a_line_asks(line: object, messages: object, sampling: object, name
         (b'{"prompt": "a", "temperature": true}', "`temperature` is not a number"),
         (b'{"prompt": "a", "ignore_eos": 1}', "`ignore_eos` is not true or false"),
         (b'{"prompt": "a", "seed": 9223372036854775808}', "`seed` is too large a number"),
+        (b'{"prompt": "a", "stop": ["b", 1]}', "`stop` is not a text"),
+        (b'{"prompt": "a", "n": 2}', "`n` is not 1"),
+        (b'{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', "a part that is no text"),
     ],
 )
 def test_malformed_lines_are_told_with_number_and_cause(line: bytes, words: str) -> None:
