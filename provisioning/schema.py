@@ -11,6 +11,7 @@ from provisioning.errors import ConfigurationError, ExitCode
 from provisioning.inventory_tree import GROUP_KEYS
 from provisioning.local_path import local_path
 from provisioning.settings import HostSettings
+from provisioning.whole_file import write_whole
 
 CONNECTION: dict[str, dict[str, Any]] = {
     "ansible_host": {"type": "string", "description": "Address to connect to; else the host's name."},
@@ -36,7 +37,7 @@ def write(ctx: Context, output: str) -> ExitCode:
         print(text, end="")
         return ExitCode.OK
     try:
-        local_path(output).write_text(text, encoding="utf-8")
+        write_whole(local_path(output), text)
     except OSError as error:
         remedy = "Name a file in a folder that is there and yours to write to."
         raise ConfigurationError(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,3 +34,19 @@ def test_what_cannot_be_written_leaves_everything_as_it_was(tmp_path: Path) -> N
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
     write_whole(file, "half of a pair: \ud800", errors="replace")
     assert file.read_text() == "half of a pair: ?"
+
+
+def test_what_a_link_leads_to_is_written(tmp_path: Path) -> None:
+    link, target = tmp_path / "link", tmp_path / "target"
+    link.symlink_to(target)
+    for text in ("one\n", "天空\n"):
+        write_whole(link, text)
+        assert (link.is_symlink(), target.read_text("utf-8")) == (True, text)
+
+
+def test_what_is_no_file_stays_what_it_is() -> None:
+    program = "from pathlib import Path; from provisioning.whole_file import write_whole; "
+    program += "write_whole(Path('/dev/stdout'), 'one\\n')"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert said == "one\n"
+    assert Path("/dev/stdout").is_symlink()
