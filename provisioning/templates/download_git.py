@@ -151,11 +151,11 @@ class Git:
         """What git said, and what to do about it."""
         if "dubious ownership" in said:
             return f"{said}: give the folder to the account that serves (chown -R), or the model another path"
-        if re.search("authentication failed|could not read (username|password)|40[13]", said, re.IGNORECASE):
+        if re.search("authentication failed|could not read (username|password)|error: 40[13]", said, re.IGNORECASE):
             setting = self._config["setting"]
             how = "the token does not open it" if self._config["token"] else f"name a token in {setting}/token"
             return f"{self._config['id']} does not exist at {self.shown}, or is private or gated: {how} ({said})"
-        if re.search("not found|404", said, re.IGNORECASE):
+        if re.search("not found|error: 404", said, re.IGNORECASE):
             # git cannot list models; where it is ModelScope's, its API can.
             close = ModelScope({**self._config, "attempts": 1}, self._folder).close_models()
             return f"there is no model {self._config['id']} at {self.shown} ({said}){close}"
