@@ -13,7 +13,7 @@ server.user("vllm", system=True, home="/var/lib/vllm", create_home=True, shell="
 if FIRST:
     files.directory("/var/lib/vllm/.config", **ACCOUNT, mode="755")
     files.directory("/var/lib/vllm/.config/pip", **ACCOUNT, mode="755")
-files.put(f"{FILES}/pip.conf", "/var/lib/vllm/.config/pip/pip.conf", **ACCOUNT, mode="644")
+files.put(f"{FILES}/pip.conf", "/var/lib/vllm/.config/pip/pip.conf", **ACCOUNT, mode="600")
 if FIRST:
     pip = f"{TOOLS}/bin/pip install -q --disable-pip-version-check uv=={host.data.uv}"
     server.shell(f"[ -e {TOOLS}/bin/uv ] || {{ python3 -m venv {TOOLS} && {pip}; }}")
