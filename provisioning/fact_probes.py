@@ -45,38 +45,50 @@ for c in gcc g++; do
     done
 done"""
 
-# Hardware is what it is until the next boot, but for the CPUs that may be used. What installs a program, or chooses
-# another version of it, writes into these places, or to the file itself. Accounts may be kept on a server too. What
-# systemd says of a service hangs on these files, and on its being alive: serve.py writes down how it fares.
+# Hardware is what it is until the next boot, but for the CPUs that may be used, and are switched on. What installs a
+# program, or chooses another version of it, writes into these places, or to the file itself; a dpkg that is at work may
+# die. Accounts may be kept on a server too. What systemd says of a service hangs on these files, and on that it lives:
+# serve.py writes down how it fares, and /proc when it was started.
 _KEYS = r"""
 hardware=; software=; accounts=$uid; services=
-if [ -r /proc/sys/kernel/random/boot_id ] && [ -n "$cpus" ]; then
-    read -r hardware </proc/sys/kernel/random/boot_id
-    hardware="$hardware $cpus"
+if [ -r /proc/sys/kernel/random/boot_id ] && [ -r /sys/devices/system/cpu/online ] && [ -n "$cpus" ]; then
+    read -r boot </proc/sys/kernel/random/boot_id
+    read -r online </sys/devices/system/cpu/online
+    hardware="$boot $cpus $online"
 fi
 set -- /var/lib/dpkg/status /var/lib/dpkg/updates /etc/alternatives /usr/bin /usr/local/bin
 set -- "$@" /usr/bin/gcc* /usr/bin/g++* /usr/bin/python3* /usr/local/bin/python3*
-set -- "$@" /etc/passwd /etc/group /etc/nsswitch.conf
+set -- "$@" /etc/passwd /etc/group /etc/nsswitch.conf /etc/userdb /run/userdb /usr/lib/userdb /var/lib/systemd/home
 set -- "$@" /etc/vllm /etc/vllm/* /usr/local/lib/vllm-provisioning/* /run/vllm/*/state.json
-for units in /etc/systemd/system /etc/systemd/system.control /run/systemd/system /run/systemd/system.control \
-    /usr/local/lib/systemd/system; do
-    set -- "$@" $units $units/multi-user.target.wants $units/vllm* $units/vllm*.d/* $units/service.d $units/service.d/*
+for units in /etc/systemd/system /run/systemd/system; do
+    set -- "$@" $units $units/*.wants $units/*.requires $units/*.upholds
+done
+for units in /etc/systemd /run/systemd /usr/local/lib/systemd /usr/lib/systemd /lib/systemd; do
+    for units in $units/system $units/system.control $units/system.attached; do
+        set -- "$@" $units/vllm* $units/vllm*.d/* $units/service.d $units/service.d/*
+    done
 done
 for each in $(stat -L -c '%n,%i,%s,%.9Z' "$@" 2>/dev/null); do
     case $each in
-        /etc/passwd,* | /etc/group,* | /etc/nsswitch.conf,*) accounts="$accounts $each" ;;
-        /etc/vllm[/,]* | /usr/local/lib/* | /run/* | /etc/systemd/*) services="$services $each" ;;
+        /etc/passwd,* | /etc/group,* | /etc/nsswitch.conf,* | */userdb,* | /var/lib/systemd/*)
+            accounts="$accounts $each" ;;
+        /etc/vllm[/,]* | /usr/local/lib/* | /run/* | */systemd/system*) services="$services $each" ;;
         *) software="$software $each" ;;
     esac
 done
 [ -e /var/lib/dpkg/status ] || software=
-[ -r /etc/nsswitch.conf ] && while read -r database sources; do
-    case $database in passwd: | group:) ;; *) continue ;; esac
+for each in /var/lib/dpkg/updates/[0-9]*; do [ ! -e "$each" ] || software=; done
+[ -r /etc/nsswitch.conf ] && while read -r database sources || [ -n "$database" ]; do
+    case $database in passwd: | group:) ;; passwd* | group*) accounts= ;; *) continue ;; esac
     for source in $sources; do case $source in files | systemd) ;; *) accounts= ;; esac; done
 done </etc/nsswitch.conf || accounts=
 for session in /run/vllm/*/session; do
-    pid=; [ ! -f "$session" ] || read -r pid began <"$session"  # a FIFO of the account that serves would never end
-    [ -n "$pid" ] && [ -d "/proc/$pid" ] || services=
+    pid= began=  # a FIFO of the account that serves would never end
+    [ ! -f "$session" ] || read -r pid began <"$session"
+    case $pid in '' | *[!0-9]*) services=; continue ;; esac
+    lives=; read -r lives 2>/dev/null <"/proc/$pid/stat"
+    set -- ${lives##*)}
+    [ -n "$began" ] && [ "${20:-}" = "$began" ] || services=
 done
 printf '%s\n' "hardware=$hardware" "software=$software" "accounts=$accounts" "services=$services"
 """

@@ -119,7 +119,7 @@ class Host:
             cause, remedy = becoming.NO_SUDO[self.sudo]
             raise CommandError(f"{self.name}: this needs root, and sudo cannot be used", cause=cause, remedy=remedy)
         if not as_root or self.sudo == "none":
-            return f"exec {_shell(RUN, limit)}", b""
+            return f"exec {_bounded(RUN, limit)}", b""
         command, preamble = _with_sudo(self.sudo_password if self.sudo == "password" else None, limit)
         return f"exec {command}", preamble.encode(errors="surrogateescape")
 
@@ -169,9 +169,14 @@ class Host:
         self.transport.close()
 
 
-def _shell(script: str, limit: int | None) -> str:
+def _bounded(script: str, limit: int | None) -> str:
     """Give the command line of a shell, which is ended after so many seconds."""
     return f"{f'timeout {limit} ' if limit else ''}/bin/sh -c {quote(script)}"
+
+
+def _allowed(script: str, limit: int | None) -> str:
+    """As `_bounded`, and always a shell, for a sudo that allows that alone."""
+    return f"/bin/sh -c {quote(f'exec {_bounded(script, limit)}')}" if limit else _bounded(script, limit)
 
 
 def _with_sudo(password: str | None, limit: int | None = None) -> tuple[str, str]:
@@ -180,10 +185,10 @@ def _with_sudo(password: str | None, limit: int | None = None) -> tuple[str, str
     sudo reads a password line only if it needs one, so what it may leave is skipped up to a random line.
     """
     if password is None:
-        return f"sudo -n -- {_shell(RUN, limit)}", ""
+        return f"sudo -n -- {_allowed(RUN, limit)}", ""
     marker = secrets.token_hex(8)
     skip = f'while IFS= read -r line && [ "$line" != {marker} ]; do :; done; {RUN}'
-    return f"sudo -S -p '' -- {_shell(skip, limit)}", f"{password}\n{marker}\n"
+    return f"sudo -S -p '' -- {_allowed(skip, limit)}", f"{password}\n{marker}\n"
 
 
 def _decoded(completed: Completed) -> Result:

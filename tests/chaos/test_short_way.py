@@ -20,6 +20,8 @@ DONE = {
     "systemctl disable --quiet vllm@tiny": "vllm@tiny: start at boot",
     f"mkdir {DROP_IN}; printf '[Service]\\nNice=5\\n' >{DROP_IN}/mine.conf": UNIT_CHANGED,
     f"printf 'Nice=6\\n' >>{DROP_IN}/mine.conf": UNIT_CHANGED,
+    "mkdir /usr/lib/systemd/system/vllm@.service.d; "
+    "printf '[Service]\\nNice=7\\n' >/usr/lib/systemd/system/vllm@.service.d/10-theirs.conf": UNIT_CHANGED,
     "touch /etc/vllm/tiny.env": "vllm@tiny: restart (what it was started with has changed)",
     "groupmod --new-name serving vllm": "service: file /etc/systemd/system/vllm@.service",
 }

@@ -97,7 +97,7 @@ def test_root_is_become_as_before(sudo: str, entry: HostEntry, calls: Path) -> N
     seen = look(entry, "echo debian", ["echo a", "echo 'b c'"], sudo, sudo, PASSWORD)
     assert seen == (["debian 42\n", "a\n", "b c\n"], 1)
     assert PASSWORD not in calls.read_text()
-    assert calls.read_text().count("/bin/sh -c") == 1
+    assert len(calls.read_text().splitlines()) == 1
 
 
 @pytest.mark.parametrize("sudo", ["free", "password"])
